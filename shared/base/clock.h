@@ -1,0 +1,15 @@
+/* clock - the only place that reads clocks. All in integer ms. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include "base/attr.h"
+
+int64_t clock_wall_ms(void);  /* UTC since 1970; for people */
+int64_t clock_boot_ms(void);  /* since boot, counts suspend (CLOCK_BOOTTIME; macOS mach_continuous_time) */
+int64_t clock_mono_us(void);  /* for durations inside one process */
+
+/* Names this boot of the machine and time namespace, e.g. "<boot_id>:<inode of /proc/self/ns/time>". */
+void clock_boot_name(char *out, size_t size);
+
+/* "2026-11-20T10:15:30.123Z"; out holds at least 25 bytes. */
+void clock_format_utc(int64_t wall_ms, char *out, size_t size);

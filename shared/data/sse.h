@@ -1,0 +1,25 @@
+/* sse - parser of text/event-stream (WHATWG HTML, section "Server-sent events"). Pure: bytes in, events out.
+ * \n, \r\n, \r; a BOM; comments; multi-line data; ids with NUL ignored; chunk borders anywhere. An event with empty data is
+ * delivered too (its id and retry count); the caller drops it. Memory is bounded by the cap. */
+#pragma once
+#include <stdint.h>
+#include "base/buf.h"
+
+struct sse_event {
+	struct span type;                  /* "message" when the stream named none */
+	struct span data;
+	struct span last_id;               /* the stream's last event id so far; empty = none */
+	int64_t retry_ms;                  /* -1 = not said */
+};
+typedef bool sse_event_fn(void *arg, const struct sse_event *event);  /* false: stop feeding, the rest is dropped */
+
+enum sse_answer { SSE_MORE, SSE_STOPPED, SSE_TOO_LARGE };
+
+struct sse {
+	struct buf line, data, type, last_id;
+	int64_t retry_ms;
+	bool was_cr, is_started, has_data;
+};
+void sse_init(struct sse *s, size_t cap_bytes);  /* cap of one event's data and of one line */
+void sse_release(struct sse *s);
+MUST_USE enum sse_answer sse_feed(struct sse *s, struct span bytes, sse_event_fn *fn, void *arg);

@@ -1,0 +1,28 @@
+/* limits - which windows a call must pass, and under which keys they are counted. Pure arithmetic and naming; the counting is
+ * the store's. Keys are scope, tenant and names joined by U+001F, never rule numbers, so an edited limit keeps its history. */
+#pragma once
+#include "domain/config.h"
+
+#define LIMITS_MAX_CLAIMS 64          /* config refuses files that could need more for one call */
+
+enum limit_scope { LIMIT_AGENT_TOOL, LIMIT_AGENT, LIMIT_UID, LIMIT_GLOBAL };
+const char *limit_scope_text(enum limit_scope s);             /* "agent", "agent, all backends", "user", "global" */
+
+struct limit_claim {
+	char *key;                    /* owned by the set */
+	enum limit_scope scope;
+	const char *tool;             /* config's: the tool or glob of the rule */
+	int64_t window_ms;
+	uint32_t max_count;
+};
+struct claim_set { struct limit_claim *v; size_t n; };
+
+struct limit_subject { const char *tenant, *agent, *backend; int64_t uid; struct span tool; };
+
+/* Every window that applies to the call, in fixed order: agent+tool, agent, uid, global; file order inside. */
+void claims_collect(const struct config *c, const struct limit_subject *who, struct claim_set *out);
+void claims_release(struct claim_set *s);
+bool claims_need_full(const struct claim_set *s);             /* a window > 10 min: durability FULL */
+
+/* "3/1h": the largest of d, h, m, s that divides exactly; ms when nothing else does. */
+MUST_USE bool limit_write_duration(struct buf *b, int64_t window_ms);

@@ -1,0 +1,12 @@
+# Writes OUT: `const char *const store_schema[]`, one element per file of FILES, and `store_schema_n`.
+set(arrays "")
+set(names "")
+set(i 0)
+foreach(file IN LISTS FILES)
+	file(READ ${file} hex HEX)
+	string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+	string(APPEND arrays "static const char migration_${i}[] = { ${bytes} 0 };\n")
+	string(APPEND names "migration_${i}, ")
+	math(EXPR i "${i} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"store/migrate.h\"\n${arrays}const char *const store_schema[] = { ${names} };\nconst int store_schema_n = ${i};\n")

@@ -1,0 +1,66 @@
+/* upstream - one MCP backend as a session sees it, whatever the transport (table upstream_kind). It moves bytes and knows what is
+ * certain about them; it judges nothing. Many deliveries at once; none waits for another.
+ *
+ * Ownership: a delivery is embedded in its owner and lives until its done, which is called exactly once, last, never from inside
+ * upstream_send or upstream_cancel. Spans handed to callbacks are valid during the call only. All callbacks come from loop_turn. */
+#pragma once
+#include "data/jsonrpc.h"
+#include "domain/config.h"
+#include "net/loop.h"
+
+struct upstream;
+
+enum fate {
+	FATE_ANSWERED,        /* a request: its response was handed to answered, result or error */
+	FATE_ACCEPTED,        /* a notification or response: 2xx */
+	FATE_NOT_SENT,        /* provably no byte left: no connection, may_leave said no, cancelled before */
+	FATE_REFUSED,         /* an HTTP status that proves it did not run: 4xx except 408, 307/308 */
+	FATE_UNKNOWN,         /* bytes left and no usable answer: timeout, reset, cut, 408, 5xx without JSON-RPC body, unreadable, cancelled after */
+};
+struct delivery_end {
+	enum fate fate;
+	int http_status;              /* 0 = none */
+	int64_t retry_after_ms;       /* -1 = not said */
+	bool has_timed_out;
+	const char *cause;            /* a clause for agent and audit, e.g. "the backend answered HTTP 500"; never a URL, header or secret */
+};
+
+struct delivery {
+	/* the owner fills in: */
+	struct span body;                                     /* one JSON-RPC message; lives until done */
+	const struct jsonrpc *message;                        /* its reading; lives until done */
+	struct span name;                                     /* of tools/call: unescaped tool name; else empty */
+	bool is_once;                                         /* tools/call: at most once on the wire, never repeated on a guess */
+	int64_t timeout_ms;                                   /* from last request byte to the answer; 0 = none */
+	bool (*may_leave)(struct delivery *d);                /* immediately before the first byte; false: FATE_NOT_SENT. May be NULL */
+	void (*left)(struct delivery *d);                     /* bytes have left; once. May be NULL */
+	void (*answered)(struct delivery *d, const struct jsonrpc *response);  /* its id is the one of body; requests only */
+	void (*done)(struct delivery *d, const struct delivery_end *end);
+	/* the upstream's: */
+	void *transfer;
+};
+
+struct upstream_events {
+	void *arg;
+	/* A notification or request from the backend, as it arrived (any stream). */
+	void (*message)(void *arg, const struct jsonrpc *message);
+	/* May more bytes come in for the client? false: streams are paused until upstream_resume. */
+	bool (*has_room)(void *arg);
+};
+
+struct upstream_options {
+	struct loop *loop;
+	const struct config *config;                          /* for secrets; lives as long as the upstream */
+	const struct config_backend *backend;
+	struct upstream_events events;
+};
+/* ERR_INVALID/ERR_NOT_FOUND: a secret of its headers cannot be read (why). ERR_UNSUPPORTED: transport not built. Opens no connection. */
+MUST_USE enum err upstream_new(const struct upstream_options *o, struct upstream **out, struct problem *why);
+void upstream_free(struct upstream *u);                       /* every delivery must be done */
+
+void upstream_send(struct upstream *u, struct delivery *d);
+void upstream_cancel(struct upstream *u, struct delivery *d); /* done follows: NOT_SENT or UNKNOWN */
+void upstream_resume(struct upstream *u);
+
+/* Ends the session politely (DELETE) within budget_ms, while loop turns go on; ended is called once. */
+void upstream_end(struct upstream *u, int64_t budget_ms, void (*ended)(void *arg), void *arg);
