@@ -1,0 +1,113 @@
+#include "domain/limits.h"
+#include <inttypes.h>
+#include "base/xalloc.h"
+#include "domain/pattern.h"
+
+#define KEY_SEPARATOR "\x1f"
+#define FULL_FROM_MS  (10 * 60 * 1000)
+
+const char *limit_scope_text(enum limit_scope s)
+{
+	static const char *const texts[] = {
+		[LIMIT_AGENT_TOOL] = "agent",
+		[LIMIT_AGENT] = "agent, all backends",
+		[LIMIT_UID] = "user",
+		[LIMIT_GLOBAL] = "global",
+	};
+	return texts[s];
+}
+
+/* What a key is made of. Names cannot hold U+001F: config checks them; a tool glob is bytes of the file without controls. */
+struct key_parts {
+	const char *scope, *who, *backend;
+};
+
+static char *key_make(const struct key_parts *k, const char *tenant, const char *tool)
+{
+	return xasprintf("%s" KEY_SEPARATOR "%s" KEY_SEPARATOR "%s" KEY_SEPARATOR "%s" KEY_SEPARATOR "%s",
+		k->scope, tenant, k->who, k->backend, tool);
+}
+
+static void claim_append(struct claim_set *s, struct limit_claim c)
+{
+	if (s->n % 8 == 0)
+		s->v = xreallocarray(s->v, s->n + 8, sizeof(*s->v));
+	s->v[s->n++] = c;
+}
+
+/* Adds a claim for every window of every entry that matches. A glob is one bucket: its key holds the glob, not the tool. */
+static void collect(const struct config_limits *limits, enum limit_scope scope,
+	const struct key_parts *parts, const struct limit_subject *who, struct claim_set *out)
+{
+	for (size_t i = 0; i < limits->n; i++) {
+		const struct config_tool_limits *entry = &limits->v[i];
+		if (!pattern_match(entry->tool, who->tool))
+			continue;
+		for (size_t j = 0; j < entry->n; j++)
+			claim_append(out, (struct limit_claim){
+				.key = key_make(parts, who->tenant, entry->tool),
+				.scope = scope,
+				.tool = entry->tool,
+				.window_ms = entry->v[j].window_ms,
+				.max_count = entry->v[j].max_count,
+			});
+	}
+}
+
+static void collect_of_uid(const struct config *c, const struct limit_subject *who, struct claim_set *out)
+{
+	for (size_t i = 0; i < c->principals_n; i++) {
+		const struct config_principal *p = &c->principals[i];
+		if (p->uid != who->uid)
+			continue;
+		struct key_parts parts = { "uid", p->name, "" };
+		collect(&p->rate_limits, LIMIT_UID, &parts, who, out);
+	}
+}
+
+void claims_collect(const struct config *c, const struct limit_subject *who, struct claim_set *out)
+{
+	const struct config_agent *agent = config_agent(c, who->agent);
+	const struct config_grant *grant = agent ? config_grant(agent, who->backend) : NULL;
+	const struct config_queue *queue = config_queue(c, who->backend);
+
+	*out = (struct claim_set){ 0 };
+	if (grant)
+		collect(&grant->rate_limits, LIMIT_AGENT_TOOL,
+			&(struct key_parts){ "agent-tool", who->agent, who->backend }, who, out);
+	if (agent)
+		collect(&agent->rate_limits, LIMIT_AGENT, &(struct key_parts){ "agent", who->agent, "" }, who, out);
+	collect_of_uid(c, who, out);
+	if (queue)
+		collect(&queue->global_rate_limits, LIMIT_GLOBAL,
+			&(struct key_parts){ "global", "", who->backend }, who, out);
+}
+
+void claims_release(struct claim_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].key);
+	free(s->v);
+	*s = (struct claim_set){ 0 };
+}
+
+bool claims_need_full(const struct claim_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].window_ms > FULL_FROM_MS)
+			return true;
+	return false;
+}
+
+bool limit_write_duration(struct buf *b, int64_t window_ms)
+{
+	static const struct {
+		int64_t ms;
+		const char *name;
+	} units[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (window_ms > 0 && window_ms % units[i].ms == 0)
+			return buf_printf(b, "%" PRId64 "%s", window_ms / units[i].ms, units[i].name);
+	return buf_printf(b, "%" PRId64 "ms", window_ms);
+}
