@@ -1,0 +1,102 @@
+/* commands - what aegisctl can do, and the help made from it. */
+#include "broker/ctl/ctl.h"
+#include <stdarg.h>
+
+static enum ctl_exit run_help(const struct ctl *c);
+
+const struct command commands[] = {
+	{ .name = "help",
+	  .synopsis = "[COMMAND]",
+	  .help = "show what aegisctl can do, or all about one command",
+	  .words_max = 2,
+	  .run = run_help },
+	{ .name = NULL },
+};
+
+static const struct ctl_option common_help[] = {
+	{ "config", "FILE", "the rules to use instead of the ones found" },
+	{ "state-dir", "DIR", "the state folder to use instead of the configured one" },
+	{ "json", NULL, "answer in JSON on stdout" },
+	{ "help", NULL, "show this help" },
+	{ "version", NULL, "show the version" },
+	{ NULL, NULL, NULL },
+};
+
+static const char exit_codes[] =
+	"Exit codes:\n"
+	"  0  done; call: executed with a good answer\n"
+	"  1  call: executed, the tool answered with an error; else: what was asked for is not so\n"
+	"  2  usage\n"
+	"  3  call: refused by a rule (-32001)\n"
+	"  4  call: refused by a rate limit (-32002)\n"
+	"  5  call: waits for approval or queue (-32003, -32004)\n"
+	"  6  call: backend unreachable (-32005) or outcome unknown (-32006)\n"
+	"  7  configuration, state folder or Aegis itself\n";
+
+void ctl_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("aegisctl: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+static void print_options(FILE *to, const struct ctl_option *options)
+{
+	for (const struct ctl_option *o = options; o && o->name; o++) {
+		char left[40];
+		snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "",
+			o->value ? o->value : "");
+		fprintf(to, "  %-18s %s\n", left, o->help);
+	}
+}
+
+static void print_overview(FILE *to, const char *first)
+{
+	fputs("usage: aegisctl [--config FILE] [--state-dir DIR] [--json] COMMAND ...\n", to);
+	fputs("\nCommands:\n", to);
+	for (const struct command *row = commands; row->name; row++)
+		if (!first || ctl_begins_with(row, span_of(first)))
+			fprintf(to, "  %-14s %s\n", row->name, row->help);
+	fputs("\nOptions, before or after the command:\n", to);
+	print_options(to, common_help);
+	fprintf(to, "\n%s\nMore about one: aegisctl help COMMAND\n", exit_codes);
+}
+
+static void print_command(FILE *to, const struct command *row)
+{
+	fprintf(to, "usage: aegisctl %s%s%s\n\n%s\n", row->name, *row->synopsis ? " " : "",
+		row->synopsis, row->help);
+	if (row->details)
+		fprintf(to, "\n%s\n", row->details);
+	fputs("\nOptions:\n", to);
+	print_options(to, row->options);
+	print_options(to, common_help);
+}
+
+void ctl_print_help(FILE *to, const struct ctl *c)
+{
+	if (c->command)
+		print_command(to, c->command);
+	else
+		print_overview(to, c->half);
+}
+
+static enum ctl_exit run_help(const struct ctl *c)
+{
+	struct ctl about = { 0 };
+	bool wants_more = false;
+
+	if (c->words_n > 0) {
+		about.half = c->words[0];
+		about.command =
+			ctl_find(c->words[0], c->words_n > 1 ? c->words[1] : NULL, &wants_more);
+		if (!about.command && !wants_more)
+			return CTL_USAGE;
+	}
+	ctl_print_help(stdout, &about);
+	return CTL_OK;
+}
