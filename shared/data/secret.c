@@ -1,0 +1,66 @@
+/* secret - libsodium behind our own names. */
+#include "data/secret.h"
+#include <assert.h>
+#include <sodium.h>
+
+static_assert(sizeof(struct hash) >= sizeof(crypto_generichash_state), "struct hash holds libsodium's state");
+static_assert(_Alignof(struct hash) >= _Alignof(crypto_generichash_state), "and is aligned like it");
+
+enum err secret_setup(void)
+{
+	return sodium_init() < 0 ? ERR_UNSUPPORTED : OK;
+}
+
+bool secret_equal(struct span a, struct span b)
+{
+	return a.len == b.len && (a.len == 0 || sodium_memcmp(a.at, b.at, a.len) == 0);
+}
+
+void secret_wipe(void *at, size_t n)
+{
+	sodium_memzero(at, n);
+}
+
+void secret_free(char *text)
+{
+	if (text == NULL)
+		return;
+	sodium_memzero(text, strlen(text));
+	free(text);
+}
+
+static crypto_generichash_state *state_of(struct hash *h)
+{
+	return (crypto_generichash_state *)(void *)h->state;
+}
+
+void hash_init(struct hash *h)
+{
+	int failed = crypto_generichash_init(state_of(h), NULL, 0, 32);
+
+	assert(!failed);
+}
+
+void hash_add(struct hash *h, const void *bytes, size_t n)
+{
+	int failed = n ? crypto_generichash_update(state_of(h), bytes, n) : 0;
+
+	assert(!failed);
+}
+
+void hash_add_field(struct hash *h, struct span s)
+{
+	uint8_t len[8];
+
+	for (int i = 0; i < 8; i++)
+		len[i] = (uint8_t)((uint64_t)s.len >> (8 * i));
+	hash_add(h, len, sizeof(len));
+	hash_add(h, s.at, s.len);
+}
+
+void hash_done(struct hash *h, uint8_t out[32])
+{
+	int failed = crypto_generichash_final(state_of(h), out, 32);
+
+	assert(!failed);
+}
