@@ -35,18 +35,27 @@ static void claim_append(struct claim_set *s, struct limit_claim c)
 	s->v[s->n++] = c;
 }
 
-/* Adds a claim for every window of every entry that matches. A glob is one bucket: its key holds the glob, not the tool. */
-static void collect(const struct config_limits *limits, enum limit_scope scope,
-	const struct key_parts *parts, const struct limit_subject *who, struct claim_set *out)
+/* Adds a claim for every window of every entry that matches. A glob is one bucket: its key holds the glob, not the tool.
+ * tool.at NULL: every entry. */
+struct collector {
+	const char *tenant;
+	struct span tool;
+	struct claim_set *out;
+};
+
+static void collect(const struct collector *to, const struct config_limits *limits, enum limit_scope scope,
+	const struct key_parts *parts)
 {
 	for (size_t i = 0; i < limits->n; i++) {
 		const struct config_tool_limits *entry = &limits->v[i];
-		if (!pattern_match(entry->tool, who->tool))
+		if (to->tool.at && !pattern_match(entry->tool, to->tool))
 			continue;
 		for (size_t j = 0; j < entry->n; j++)
-			claim_append(out, (struct limit_claim){
-				.key = key_make(parts, who->tenant, entry->tool),
+			claim_append(to->out, (struct limit_claim){
+				.key = key_make(parts, to->tenant, entry->tool),
 				.scope = scope,
+				.who = parts->who,
+				.backend = parts->backend,
 				.tool = entry->tool,
 				.window_ms = entry->v[j].window_ms,
 				.max_count = entry->v[j].max_count,
@@ -54,15 +63,24 @@ static void collect(const struct config_limits *limits, enum limit_scope scope,
 	}
 }
 
-static void collect_of_uid(const struct config *c, const struct limit_subject *who, struct claim_set *out)
+static void collect_of_grant(const struct collector *to, const char *agent, const struct config_grant *g)
 {
-	for (size_t i = 0; i < c->principals_n; i++) {
-		const struct config_principal *p = &c->principals[i];
-		if (p->uid != who->uid)
-			continue;
-		struct key_parts parts = { "uid", p->name, "" };
-		collect(&p->rate_limits, LIMIT_UID, &parts, who, out);
-	}
+	collect(to, &g->rate_limits, LIMIT_AGENT_TOOL, &(struct key_parts){ "agent-tool", agent, g->backend });
+}
+
+static void collect_of_agent(const struct collector *to, const struct config_agent *a)
+{
+	collect(to, &a->rate_limits, LIMIT_AGENT, &(struct key_parts){ "agent", a->name, "" });
+}
+
+static void collect_of_principal(const struct collector *to, const struct config_principal *p)
+{
+	collect(to, &p->rate_limits, LIMIT_UID, &(struct key_parts){ "uid", p->name, "" });
+}
+
+static void collect_of_queue(const struct collector *to, const struct config_queue *q)
+{
+	collect(to, &q->global_rate_limits, LIMIT_GLOBAL, &(struct key_parts){ "global", "", q->backend });
 }
 
 void claims_collect(const struct config *c, const struct limit_subject *who, struct claim_set *out)
@@ -70,17 +88,46 @@ void claims_collect(const struct config *c, const struct limit_subject *who, str
 	const struct config_agent *agent = config_agent(c, who->agent);
 	const struct config_grant *grant = agent ? config_grant(agent, who->backend) : NULL;
 	const struct config_queue *queue = config_queue(c, who->backend);
+	const struct collector to = { who->tenant, { who->tool.at ? who->tool.at : "", who->tool.len }, out };
 
 	*out = (struct claim_set){ 0 };
 	if (grant)
-		collect(&grant->rate_limits, LIMIT_AGENT_TOOL,
-			&(struct key_parts){ "agent-tool", who->agent, who->backend }, who, out);
+		collect_of_grant(&to, agent->name, grant);
 	if (agent)
-		collect(&agent->rate_limits, LIMIT_AGENT, &(struct key_parts){ "agent", who->agent, "" }, who, out);
-	collect_of_uid(c, who, out);
+		collect_of_agent(&to, agent);
+	for (size_t i = 0; i < c->principals_n; i++)
+		if (c->principals[i].uid == who->uid)
+			collect_of_principal(&to, &c->principals[i]);
 	if (queue)
-		collect(&queue->global_rate_limits, LIMIT_GLOBAL,
-			&(struct key_parts){ "global", "", who->backend }, who, out);
+		collect_of_queue(&to, queue);
+}
+
+/* agent NULL: any agent. */
+static bool agent_meets(const struct config *c, const char *agent, const char *backend)
+{
+	const struct config_agent *a = agent ? config_agent(c, agent) : NULL;
+
+	return !agent || (a && config_grant(a, backend));
+}
+
+void claims_list(const struct config *c, const char *agent, struct claim_set *out)
+{
+	const struct collector to = { "", { 0 }, out };
+
+	*out = (struct claim_set){ 0 };
+	for (size_t i = 0; i < c->agents_n; i++) {
+		const struct config_agent *a = &c->agents[i];
+		if (agent && strcmp(agent, a->name) != 0)
+			continue;
+		for (size_t j = 0; j < a->grants_n; j++)
+			collect_of_grant(&to, a->name, &a->grants[j]);
+		collect_of_agent(&to, a);
+	}
+	for (size_t i = 0; i < c->principals_n; i++)
+		collect_of_principal(&to, &c->principals[i]);
+	for (size_t i = 0; i < c->queues_n; i++)
+		if (agent_meets(c, agent, c->queues[i].backend))
+			collect_of_queue(&to, &c->queues[i]);
 }
 
 void claims_release(struct claim_set *s)

@@ -11,6 +11,7 @@ const char *limit_scope_text(enum limit_scope s);             /* "agent", "agent
 struct limit_claim {
 	char *key;                    /* owned by the set */
 	enum limit_scope scope;
+	const char *who, *backend;    /* agent or principal, backend; "" where the scope has none; the subject's or config's */
 	const char *tool;             /* config's: the tool or glob of the rule */
 	int64_t window_ms;
 	uint32_t max_count;
@@ -21,6 +22,8 @@ struct limit_subject { const char *tenant, *agent, *backend; int64_t uid; struct
 
 /* Every window that applies to the call, in fixed order: agent+tool, agent, uid, global; file order inside. */
 void claims_collect(const struct config *c, const struct limit_subject *who, struct claim_set *out);
+/* Every window of the file, whatever the tool, for an operator's look; agent NULL: of all agents, else those that agent may meet. */
+void claims_list(const struct config *c, const char *agent, struct claim_set *out);
 void claims_release(struct claim_set *s);
 bool claims_need_full(const struct claim_set *s);             /* a window > 10 min: durability FULL */
 

@@ -1,4 +1,5 @@
 /* limits: which windows a call must pass, under which keys, and how durations are written. */
+#include "base/xalloc.h"
 #include "domain/limits.h"
 #include "domain/queue.h"
 #include "rules.h"
@@ -64,6 +65,30 @@ START_TEST(every_window_that_applies_is_claimed_in_fixed_order)
 		ck_assert_uint_eq(claims.v[i].max_count, want[i].max_count);
 	}
 	ck_assert(claims_need_full(&claims));
+}
+END_TEST
+
+START_TEST(an_operator_sees_every_window_of_the_file_under_the_keys_calls_use)
+{
+	claims_release(&claims);
+	claims_list(config, NULL, &claims);
+	ck_assert_uint_eq(claims.n, 8);
+	ck_assert_str_eq(claims.v[0].who, "a");
+	ck_assert_str_eq(claims.v[0].backend, "x");
+	ck_assert_str_eq(claims.v[2].tool, "po*");
+	char *listed = xstrdup(claims.v[0].key);
+	collect("a", "x", 0, "post");
+	ck_assert_str_eq(claims.v[0].key, listed);
+	free(listed);
+}
+END_TEST
+
+START_TEST(an_unknown_agent_meets_only_what_principals_are_held_to)
+{
+	claims_release(&claims);
+	claims_list(config, "nobody", &claims);
+	ck_assert_uint_eq(claims.n, 1);
+	ck_assert_int_eq(claims.v[0].scope, LIMIT_UID);
 }
 END_TEST
 
@@ -140,6 +165,8 @@ Suite *suite(void)
 	tcase_add_test(t, every_window_that_applies_is_claimed_in_fixed_order);
 	tcase_add_test(t, windows_of_one_rule_share_a_key_and_backends_do_not);
 	tcase_add_test(t, a_glob_is_one_bucket);
+	tcase_add_test(t, an_operator_sees_every_window_of_the_file_under_the_keys_calls_use);
+	tcase_add_test(t, an_unknown_agent_meets_only_what_principals_are_held_to);
 	tcase_add_test(t, only_the_uid_that_is_named_is_limited_as_a_user);
 	tcase_add_loop_test(t, durations_are_exact, 0, (int)ARRAY_LEN(durations));
 	tcase_add_test(t, a_tool_that_bypasses_stands_in_no_queue);

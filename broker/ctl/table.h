@@ -1,0 +1,16 @@
+/* table - rows of text under headings, aligned for a terminal. Cells are made visible (term.h) as they are added. */
+#pragma once
+#include <stdio.h>
+#include "base/attr.h"
+
+#define TABLE_MAX_COLUMNS 12
+
+struct table {
+	size_t columns, cells_n;
+	char **cells;            /* owned, row by row */
+};
+void table_init(struct table *t, const char *const *headings, size_t columns);
+void table_release(struct table *t);
+void table_add(struct table *t, const char *cell);                          /* the next one of the row */
+void table_addf(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void table_print(const struct table *t, FILE *to);

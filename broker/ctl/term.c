@@ -1,0 +1,72 @@
+#include "broker/ctl/term.h"
+#include "base/utf8.h"
+#include "base/xalloc.h"
+
+#define GROWTH 8 /* the longest replacement of one byte is <U+001B>; characters of more bytes grow less */
+
+static bool append_byte(struct buf *b, char byte)
+{
+	return buf_printf(b, "<0x%02X>", (unsigned)(unsigned char)byte);
+}
+
+static bool append_hidden(struct buf *b, uint32_t code, enum term_lines lines)
+{
+	if ((code == '\n' || code == '\t') && lines == TERM_KEEP_LINES)
+		return buf_append_char(b, (char)code);
+	switch (code) {
+	case '\n': return buf_append_text(b, "\\n");
+	case '\t': return buf_append_text(b, "\\t");
+	case '\r': return buf_append_text(b, "\\r");
+	default: return buf_printf(b, "<U+%04X>", (unsigned)code);
+	}
+}
+
+bool term_append(struct buf *b, struct span text, enum term_lines lines)
+{
+	bool is_whole = true;
+
+	for (size_t i = 0; is_whole && i < text.len;) {
+		uint32_t code = 0;
+		size_t n = utf8_decode(text.at + i, text.len - i, &code);
+		if (n == 0)
+			is_whole = append_byte(b, text.at[i]);
+		else if (utf8_is_hidden(code))
+			is_whole = append_hidden(b, code, lines);
+		else
+			is_whole = buf_append(b, text.at + i, n);
+		i += n ? n : 1;
+	}
+	return is_whole;
+}
+
+static char *visible(struct span text, enum term_lines lines)
+{
+	struct buf b;
+
+	buf_init(&b, text.len * GROWTH + 1);
+	bool is_whole = term_append(&b, text, lines);
+	char *owned = is_whole && b.len ? buf_take(&b) : xstrdup("");
+	buf_release(&b);
+	return owned;
+}
+
+char *term_text(const char *text)
+{
+	return visible(span_of(text), TERM_ONE_LINE);
+}
+
+void term_print(FILE *to, struct span text, enum term_lines lines)
+{
+	CLEANUP(free_charp) char *shown = visible(text, lines);
+
+	fputs(shown, to);
+}
+
+size_t term_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}

@@ -1,0 +1,12 @@
+/* term - foreign text on an operator's terminal: everything it would obey or hide is made visible, so that a tool's name cannot
+ * move the cursor, hide a word or reverse a line. Line end, tab and carriage return become \n, \t, \r; other controls, bidirectional
+ * and zero-width characters <U+202E>; bytes that are no UTF-8 <0xFF>. */
+#pragma once
+#include "base/buf.h"
+
+enum term_lines { TERM_ONE_LINE, TERM_KEEP_LINES };  /* KEEP: \n and \t pass */
+
+MUST_USE bool term_append(struct buf *b, struct span text, enum term_lines lines);
+char *term_text(const char *text);                   /* one line, owned */
+void term_print(FILE *to, struct span text, enum term_lines lines);
+size_t term_width(const char *text);                 /* characters of text that went through term_append */
