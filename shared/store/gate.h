@@ -36,5 +36,5 @@ bool gate_is_inside(const struct gate *g);
 MUST_USE enum err gate_check(struct gate *g);
 
 /* After ERR_STORE_MOVED: leaves, and opens what is there now. The number stays, unless another process has it there.
- * On error the gate is as it was and may be reopened again later. */
+ * A FIFO of ours is made anew if there was one. On error gate_check goes on saying ERR_STORE_MOVED; reopen again later. */
 MUST_USE enum err gate_reopen(struct gate *g);
