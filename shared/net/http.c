@@ -218,7 +218,7 @@ enum err http_new(const struct http_options *o, struct http **out, struct proble
 	CURLUcode code = url ? curl_url_set(url, CURLUPART_URL, o->url, 0) : CURLUE_OUT_OF_MEMORY;
 
 	if (code != CURLUE_OK || !url_is_http(url)) {
-		problem_set(why, "its url cannot be used: %s", code ? curl_url_strerror(code) : "neither http nor https");
+		problem_set(why, "the url cannot be used: %s", code ? curl_url_strerror(code) : "neither http nor https");
 		curl_url_cleanup(url);
 		return ERR_INVALID;
 	}
@@ -256,12 +256,12 @@ void http_free(struct http *h)
 static const char *cause_before(CURLcode result)
 {
 	switch (result) {
-	case CURLE_COULDNT_RESOLVE_HOST: return "its host name cannot be resolved";
+	case CURLE_COULDNT_RESOLVE_HOST: return "the host name cannot be resolved";
 	case CURLE_COULDNT_RESOLVE_PROXY: return "the proxy's host name cannot be resolved";
 	case CURLE_COULDNT_CONNECT: return "no connection could be made";
 	case CURLE_OPERATION_TIMEDOUT: return "connecting took too long";
 	case CURLE_SSL_CACERT_BADFILE: return "the ca_file cannot be read";
-	case CURLE_PEER_FAILED_VERIFICATION: return "its TLS certificate is not trusted";
+	case CURLE_PEER_FAILED_VERIFICATION: return "the server's TLS certificate is not trusted";
 	case CURLE_ABORTED_BY_CALLBACK: return "it was held back at the last moment";
 	default: return curl_easy_strerror(result);
 	}
@@ -270,17 +270,17 @@ static const char *cause_before(CURLcode result)
 static const char *cause_after(const struct http_request *r)
 {
 	if (r->is_too_large)
-		return "its answer is too large";
+		return "the answer is too large";
 	if (r->was_resend_stopped)
 		return "the kept-alive connection was closed, and nothing is sent twice";
 	switch (r->result) {
-	case CURLE_GOT_NOTHING: return "it closed the connection without an answer";
-	case CURLE_OPERATION_TIMEDOUT: return "it did not answer in time";
+	case CURLE_GOT_NOTHING: return "the connection was closed without an answer";
+	case CURLE_OPERATION_TIMEDOUT: return "no answer came in time";
 	case CURLE_PARTIAL_FILE:
 	case CURLE_RECV_ERROR: return "the connection broke before the end of the answer";
 	case CURLE_SEND_ERROR: return "the connection broke while sending";
 	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_WEIRD_SERVER_REPLY: return "its answer is not HTTP";
+	case CURLE_WEIRD_SERVER_REPLY: return "the answer is not HTTP";
 	default: return curl_easy_strerror(r->result);
 	}
 }

@@ -19,6 +19,7 @@ MUST_USE enum err http_setup(void);
 
 struct http_headers;
 struct http_headers *http_headers_new(void);             /* held once; sends no Expect: */
+struct http_headers *http_headers_copy(const struct http_headers *h);    /* held once */
 struct http_headers *http_headers_hold(struct http_headers *h);
 void http_headers_drop(struct http_headers *h);          /* NULL is legal */
 /* ERR_INVALID: a name that is no token, or a value with a control character. */
@@ -48,7 +49,7 @@ enum http_outcome {
 struct http_end {
 	enum http_outcome outcome;
 	bool has_timed_out, is_too_large, was_stopped; /* was_stopped: body said HTTP_STOP */
-	const char *cause;                 /* a clause about the connection, e.g. "it closed the connection"; static; "" if complete */
+	const char *cause;                 /* a clause, e.g. "no connection could be made"; static text; "" if complete or stopped */
 };
 enum http_flow { HTTP_GO_ON, HTTP_HOLD, HTTP_STOP };
 

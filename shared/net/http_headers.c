@@ -34,6 +34,16 @@ struct http_headers *http_headers_new(void)
 	return h;
 }
 
+struct http_headers *http_headers_copy(const struct http_headers *h)
+{
+	struct http_headers *copy = xcalloc(1, sizeof(*copy));
+
+	copy->holders = 1;
+	for (const struct curl_slist *line = h->lines; line; line = line->next)
+		append(copy, line->data);
+	return copy;
+}
+
 struct http_headers *http_headers_hold(struct http_headers *h)
 {
 	h->holders++;

@@ -1,0 +1,46 @@
+/* upstream - see upstream.h. One table entry per transport. */
+#include "shim/upstream_kind.h"
+
+static const struct upstream_kind *kind_of(const struct config_backend *b)
+{
+	if (!b->url || !b->url[0])
+		return NULL;
+	return b->transport == TRANSPORT_AUTO || b->transport == TRANSPORT_HTTP ? &upstream_http : NULL;
+}
+
+enum err upstream_new(const struct upstream_options *o, struct upstream **out, struct problem *why)
+{
+	const struct upstream_kind *kind = kind_of(o->backend);
+
+	if (!kind) {
+		problem_set(why, "backend %s: this version reaches backends by Streamable HTTP (url) only", o->backend->name);
+		return ERR_UNSUPPORTED;
+	}
+	return kind->new(o, out, why);
+}
+
+void upstream_free(struct upstream *u)
+{
+	if (u)
+		u->kind->free(u);
+}
+
+void upstream_send(struct upstream *u, struct delivery *d)
+{
+	u->kind->send(u, d);
+}
+
+void upstream_cancel(struct upstream *u, struct delivery *d)
+{
+	u->kind->cancel(u, d);
+}
+
+void upstream_resume(struct upstream *u)
+{
+	u->kind->resume(u);
+}
+
+void upstream_end(struct upstream *u, int64_t budget_ms, void (*ended)(void *arg), void *arg)
+{
+	u->kind->end(u, budget_ms, ended, arg);
+}
