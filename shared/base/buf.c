@@ -19,9 +19,15 @@ void buf_release(struct buf *b)
 
 void buf_clear(struct buf *b)
 {
-	b->len = 0;
+	buf_truncate(b, 0);
+}
+
+void buf_truncate(struct buf *b, size_t len)
+{
+	assert(len <= b->len);
+	b->len = len;
 	if (b->data)
-		b->data[0] = '\0';
+		b->data[len] = '\0';
 }
 
 /* room counts bytes without the NUL that always follows. */

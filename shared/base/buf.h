@@ -14,6 +14,7 @@ struct buf {
 void buf_init(struct buf *b, size_t cap_bytes);
 void buf_release(struct buf *b);                   /* legal on a zeroed buf; leaves it empty, cap kept */
 void buf_clear(struct buf *b);                     /* len = 0, memory kept */
+void buf_truncate(struct buf *b, size_t len);      /* keeps the first len bytes */
 
 /* Each returns false, leaving b as it was, when the cap would be passed. */
 MUST_USE bool buf_append(struct buf *b, const void *bytes, size_t n);

@@ -213,7 +213,7 @@ static void put_argument(struct line *l, const char **at, struct arguments *a, b
 		put_value(l, (struct span){ &c, 1 }, in_string);
 		break;
 	case '%': put_text(l, "%"); break;
-	default: assert(!"a conversion that log knows");
+	default: abort(); /* a conversion that log does not know */
 	}
 }
 

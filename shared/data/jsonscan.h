@@ -47,7 +47,7 @@ bool json_to_i64(struct json_value v, int64_t *out);       /* plain integers tha
 bool json_has_case_twin(struct json_value object, const char *const *names, size_t n, struct span *which);
 
 /* Appends the canonical form: no blanks, keys sorted by their unescaped bytes, strings unescaped and escaped again minimally,
- * numbers as written. False when b's cap is passed. */
+ * numbers as written; never longer than v. False when v's own length would pass b's cap. Nothing for JSON_NONE. */
 MUST_USE bool json_canonical(struct json_value v, struct buf *b);
 /* BLAKE2b-256 of the canonical form; of "{}" for JSON_NONE. */
 void json_canonical_hash(struct json_value v, uint8_t out[32]);

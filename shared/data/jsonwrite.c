@@ -1,0 +1,292 @@
+/* jsonwrite - canonical form, quoting, one line for stdio. */
+#include <assert.h>
+#include "base/utf8.h"
+#include "base/xalloc.h"
+#include "data/jsonscan.h"
+#include "data/jsontext.h"
+#include "data/secret.h"
+
+/* ---- escapes ------------------------------------------------------------------------------------------------------------- */
+
+/* The shortest escape of a code below U+10000, lower-case digits. Returns its length. */
+static size_t write_escape(char *to, uint32_t code)
+{
+	static const char shorts[] = "\bb\tt\nn\ff\rr\"\"\\\\";
+	static const char hex[] = "0123456789abcdef";
+
+	to[0] = '\\';
+	for (const char *s = shorts; *s; s += 2) {
+		if (code == (unsigned char)s[0]) {
+			to[1] = s[1];
+			return 2;
+		}
+	}
+	to[1] = 'u';
+	for (int i = 0; i < 4; i++)
+		to[2 + i] = hex[code >> (12 - 4 * i) & 15];
+	return 6;
+}
+
+/* One character of text that is not surely plain. */
+static bool quote_char(struct buf *b, const char *at, const char *end, size_t *len)
+{
+	char escape[6];
+	uint32_t code;
+
+	*len = utf8_decode(at, (size_t)(end - at), &code);
+	if (*len == 0) {
+		*len = 1;
+		return buf_append(b, "\xef\xbf\xbd", 3);
+	}
+	if (code >= 0x20 && code != 0x7f && code != '"' && code != '\\')
+		return buf_append(b, at, *len);
+	return buf_append(b, escape, write_escape(escape, code));
+}
+
+bool json_quote(struct buf *b, struct span text)
+{
+	size_t before = b->len, n;
+	bool fits = buf_append_char(b, '"');
+
+	for (const char *at = text.at, *end = at + text.len; fits && at < end; at += n) {
+		const char *stop = jsontext_skip(at, end, true);
+		const char *del = memchr(at, 0x7f, (size_t)(stop - at));
+
+		n = (size_t)((del ? del : stop) - at);
+		fits = n ? buf_append(b, at, n) : quote_char(b, at, end, &n);
+	}
+	fits = fits && buf_append_char(b, '"');
+	if (!fits)
+		buf_truncate(b, before);
+	return fits;
+}
+
+static const char *find(const char *at, const char *end, char c)
+{
+	const char *found = memchr(at, c, (size_t)(end - at));
+
+	return found ? found : end;
+}
+
+bool json_append_line(struct json_value v, struct buf *b)
+{
+	size_t before = b->len;
+	const char *at = v.text.at, *end = v.text.at + v.text.len, *next_lf = NULL, *next_cr = NULL;
+
+	while (at < end) { /* each search goes on where the last one ended */
+		if (next_lf == NULL || next_lf < at)
+			next_lf = find(at, end, '\n');
+		if (next_cr == NULL || next_cr < at)
+			next_cr = find(at, end, '\r');
+		const char *stop = next_lf < next_cr ? next_lf : next_cr;
+
+		if (!buf_append(b, at, (size_t)(stop - at))) {
+			buf_truncate(b, before);
+			return false;
+		}
+		at = stop + 1;
+	}
+	return true;
+}
+
+/* ---- canonical form ------------------------------------------------------------------------------------------------------ */
+
+/* Every value is written where it stands, in one walk; when an object is complete its members are put in order. The form is
+ * never longer than the text: room is made once, before. */
+struct canon {
+	char *start, *to;
+	const char *end; /* of the text */
+	struct member *members; /* of the open objects */
+	size_t members_n, members_room;
+};
+
+struct member {
+	const char *key; /* inside the quotes */
+	uint32_t key_len;
+	bool is_key_escaped;
+	uint32_t at, len; /* of `"key":value` in the output, from canon.start */
+};
+
+static void canon_put(struct canon *c, const char *bytes, size_t n)
+{
+	memcpy(c->to, bytes, n);
+	c->to += n;
+}
+
+static void canon_escape(struct canon *c, const char *at, size_t *len)
+{
+	uint32_t code = jsontext_escape(at, c->end, len);
+
+	if (code < 0x20 || code == '"' || code == '\\' || jsontext_is_high(code) || jsontext_is_low(code))
+		c->to += write_escape(c->to, code);
+	else
+		c->to += jsontext_encode(code, c->to);
+}
+
+/* at: the opening quote, also below. */
+static const char *canon_string(struct canon *c, const char *at, bool *is_escaped)
+{
+	const char *from = at++;
+
+	for (;;) {
+		size_t n;
+
+		at = jsontext_skip(at, c->end, false);
+		if (*at == '"')
+			break;
+		*is_escaped = true;
+		canon_put(c, from, (size_t)(at - from));
+		canon_escape(c, at, &n);
+		at += n;
+		from = at;
+	}
+	canon_put(c, from, (size_t)(at + 1 - from));
+	return at + 1;
+}
+
+/* The order of the unescaped bytes. */
+static int compare_escaped_keys(const struct member *a, const struct member *b)
+{
+	const char *at_a = a->key, *end_a = at_a + a->key_len, *at_b = b->key, *end_b = at_b + b->key_len;
+	struct span rest_a = { NULL, 0 }, rest_b = { NULL, 0 };
+	char room_a[4], room_b[4];
+
+	for (;;) {
+		if (rest_a.len == 0 && at_a < end_a)
+			rest_a = jsontext_piece(&at_a, end_a, room_a);
+		if (rest_b.len == 0 && at_b < end_b)
+			rest_b = jsontext_piece(&at_b, end_b, room_b);
+		size_t n = rest_a.len < rest_b.len ? rest_a.len : rest_b.len;
+		int order = n ? memcmp(rest_a.at, rest_b.at, n) : (rest_a.len > 0) - (rest_b.len > 0);
+		if (order || n == 0)
+			return order;
+		rest_a = (struct span){ rest_a.at + n, rest_a.len - n };
+		rest_b = (struct span){ rest_b.at + n, rest_b.len - n };
+	}
+}
+
+static int compare_members(const void *left, const void *right)
+{
+	const struct member *a = left, *b = right;
+
+	if (a->is_key_escaped || b->is_key_escaped)
+		return compare_escaped_keys(a, b);
+	int order = memcmp(a->key, b->key, a->key_len < b->key_len ? a->key_len : b->key_len);
+	return order ? order : (a->key_len > b->key_len) - (a->key_len < b->key_len);
+}
+
+/* The n last members, which fill the output from the first one's place, commas between. */
+static void canon_sort(struct canon *c, struct member *members, size_t n)
+{
+	size_t in_order = 1;
+
+	while (in_order < n && compare_members(&members[in_order - 1], &members[in_order]) < 0)
+		in_order++;
+	if (in_order >= n)
+		return;
+	char *first = c->start + members[0].at;
+	size_t len = (size_t)(c->to - first);
+	char *copy = xmalloc(len);
+	memcpy(copy, first, len);
+	uint32_t base = members[0].at;
+	qsort(members, n, sizeof(*members), compare_members);
+	c->to = first;
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			*c->to++ = ',';
+		canon_put(c, copy + (members[i].at - base), members[i].len);
+	}
+	free(copy);
+}
+
+static void canon_add(struct canon *c, struct member m)
+{
+	if (c->members_n == c->members_room) {
+		c->members_room = c->members_room ? c->members_room * 2 : 16;
+		c->members = xreallocarray(c->members, c->members_room, sizeof(*c->members));
+	}
+	c->members[c->members_n++] = m;
+}
+
+static const char *canon_value(struct canon *c, const char *at);
+
+/* A key and its value. */
+static const char *canon_member(struct canon *c, const char *at)
+{
+	struct member m = { .key = at + 1, .at = (uint32_t)(c->to - c->start) };
+	const char *behind = canon_string(c, at, &m.is_key_escaped);
+
+	m.key_len = (uint32_t)(behind - 1 - m.key);
+	at = jsontext_skip_blanks(behind, c->end) + 1; /* the colon */
+	*c->to++ = ':';
+	at = canon_value(c, at);
+	m.len = (uint32_t)(c->to - c->start) - m.at;
+	canon_add(c, m);
+	return at;
+}
+
+static const char *canon_container(struct canon *c, const char *at)
+{
+	bool is_object = *at == '{';
+	size_t first = c->members_n;
+
+	*c->to++ = *at;
+	at = jsontext_skip_blanks(at + 1, c->end);
+	while (*at != '}' && *at != ']') {
+		at = is_object ? canon_member(c, at) : canon_value(c, at);
+		at = jsontext_skip_blanks(at, c->end);
+		if (*at == ',') {
+			*c->to++ = ',';
+			at = jsontext_skip_blanks(at + 1, c->end);
+		}
+	}
+	if (is_object && c->members_n > first)
+		canon_sort(c, c->members + first, c->members_n - first);
+	c->members_n = first;
+	*c->to++ = *at;
+	return at + 1;
+}
+
+/* Calls itself through the containers, JSONSCAN_MAX_DEPTH deep at most. */
+static const char *canon_value(struct canon *c, const char *at)
+{
+	bool is_escaped;
+
+	at = jsontext_skip_blanks(at, c->end);
+	if (*at == '{' || *at == '[')
+		return canon_container(c, at);
+	if (*at == '"')
+		return canon_string(c, at, &is_escaped);
+	const char *behind = jsontext_skip_word(at, c->end);
+	canon_put(c, at, (size_t)(behind - at));
+	return behind;
+}
+
+bool json_canonical(struct json_value v, struct buf *b)
+{
+	struct canon c = { .to = buf_reserve(b, v.text.len), .end = v.text.at + v.text.len };
+
+	if (c.to == NULL)
+		return false;
+	assert(v.text.len < UINT32_MAX);
+	c.start = c.to;
+	if (v.kind != JSON_NONE)
+		canon_value(&c, v.text.at);
+	buf_added(b, (size_t)(c.to - c.start));
+	free(c.members);
+	return true;
+}
+
+void json_canonical_hash(struct json_value v, uint8_t out[32])
+{
+	struct hash h;
+	struct buf b;
+
+	buf_init(&b, v.text.len + 2);
+	bool fits = v.kind == JSON_NONE ? buf_append_text(&b, "{}") : json_canonical(v, &b);
+	assert(fits);
+	hash_init(&h);
+	hash_add(&h, b.data, b.len);
+	hash_done(&h, out);
+	buf_release(&b);
+}
