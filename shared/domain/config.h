@@ -111,6 +111,7 @@ struct config_approval {
 struct config {
 	char *path;                                       /* real path of the file */
 	uint8_t hash[32];                                 /* BLAKE2b-256 of its bytes */
+	int64_t version;                                  /* of the format: 1 */
 	enum config_mode mode;
 	char *state_dir;                                  /* as configured; "" = the default place */
 	enum config_durability durability;

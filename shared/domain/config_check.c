@@ -1,0 +1,187 @@
+#include "domain/config_check.h"
+#include <strings.h>
+#include "base/xalloc.h"
+#include "domain/config_text.h"
+#include "domain/limits.h"
+#include "domain/pattern.h"
+
+#define MIN_TOKEN_BYTES 16
+
+static bool is_given(const struct place *at, const char *key)
+{
+	const struct yaml_node *n = yaml_get(at->node, key);
+
+	return n && !yaml_is_null(n);
+}
+
+/* ---- backends ------------------------------------------------------------------------------------------------------- */
+const char *config_backend_idle_key(const struct config_key *key, const void *object)
+{
+	const struct config_backend *b = object;
+
+	if (b->url[0] && (key->flags & KEY_OF_COMMAND))
+		return "has no effect beside url";
+	if (b->command.n > 0 && (key->flags & KEY_OF_URL))
+		return "has no effect beside command";
+	return NULL;
+}
+
+static void check_url(struct loader *l, const struct place *at, const struct config_backend *b)
+{
+	struct place url = place_of(at, "url"), transport = place_of(at, "transport");
+
+	if (b->transport == TRANSPORT_STDIO)
+		loader_error(l, &transport, "a url is reached by http or sse; stdio is for a command");
+	if (strncasecmp(b->url, "http:", 5) == 0 && !config_text_is_loopback_url(b->url))
+		loader_warn(l, &url, "http without TLS to another machine: calls and credentials can be read on the way");
+}
+
+void config_check_backend(struct loader *l, const struct place *at, void *object)
+{
+	const struct config_backend *b = object;
+	struct place command = place_of(at, "command"), transport = place_of(at, "transport");
+
+	if (b->url[0] && b->command.n > 0)
+		loader_error(l, &command, "either url or command, not both");
+	else if (b->url[0])
+		check_url(l, at, b);
+	else if (b->command.n == 0)
+		loader_error(l, at, "needs a url or a command");
+	else if (b->transport == TRANSPORT_HTTP || b->transport == TRANSPORT_SSE)
+		loader_error(l, &transport, "a command is reached by stdio; http and sse are for a url");
+}
+
+void config_check_queue(struct loader *l, const struct place *at, void *object)
+{
+	const struct config_queue *q = object;
+	struct place where = place_of(at, is_given(at, "delay_max") ? "delay_max" : "delay_min");
+
+	if (q->delay_max_ms < q->delay_min_ms)
+		loader_error(l, &where, "delay_max (default 600s) must not be shorter than delay_min (default 60s)");
+}
+
+/* ---- agents and users ----------------------------------------------------------------------------------------------- */
+void config_check_agent(struct loader *l, const struct place *at, void *object)
+{
+	struct config_agent *a = object;
+	struct place token = place_of(at, "auth_token");
+
+	if (a->display_name[0] == '\0') {
+		free(a->display_name);
+		a->display_name = xstrdup(a->name);
+	}
+	if (a->auth_token.source == SECRET_PLAIN && strlen(a->auth_token.text) < MIN_TOKEN_BYTES)
+		loader_error(l, &token, "must have at least %d bytes", MIN_TOKEN_BYTES);
+}
+
+void config_check_principal(struct loader *l, const struct place *at, void *object)
+{
+	struct config_principal *p = object;
+
+	(void)l;
+	(void)at;
+	p->uid = strtoll(p->name + strlen("uid:"), NULL, 10); /* FORM_UID saw to the rest */
+}
+
+/* ---- approval, broker, audit ---------------------------------------------------------------------------------------- */
+static bool is_configured(const struct config_approval *a, const char *channel)
+{
+	if (strcmp(channel, "slack") == 0)
+		return a->slack.webhook_url.source || a->slack.bot_token.source;
+	if (strcmp(channel, "feishu") == 0)
+		return a->feishu.webhook_url.source || a->feishu.app_id.source;
+	if (strcmp(channel, "generic") == 0)
+		return a->generic.webhook_url.source;
+	return a->notify.command.n > 0;
+}
+
+static void check_listener(struct loader *l, const struct place *at, const struct config_approval *a)
+{
+	struct place slack = place_of(at, "slack"), feishu = place_of(at, "feishu"), base = place_of(at, "callback_base_url");
+	struct place signing = place_of(&slack, "signing_secret"), app = place_of(&feishu, "app_id");
+
+	if (l->config->server.listen[0])
+		return;
+	if (a->slack.signing_secret.source && !a->slack.app_token.source)
+		loader_error(l, &signing, "buttons call back: set server.listen, or app_token for Socket Mode");
+	if (a->feishu.app_id.source)
+		loader_error(l, &app, "cards call back: set server.listen");
+	if (a->callback_base_url[0])
+		loader_warn(l, &base, "nothing listens behind these links: set server.listen");
+}
+
+void config_check_approval(struct loader *l, const struct place *at, void *object)
+{
+	const struct config_approval *a = &((struct config *)object)->approval;
+	struct place channels = place_of(at, "channels");
+
+	for (size_t i = 0; i < a->channels.n; i++)
+		if (!is_configured(a, a->channels.v[i]))
+			loader_error(l, &channels, "%s is not configured: fill in approval.%s", a->channels.v[i], a->channels.v[i]);
+	check_listener(l, at, a);
+}
+
+/* In enforced mode the service manager starts the broker. */
+void config_check_broker(struct loader *l, const struct place *at, void *object)
+{
+	struct config *c = object;
+	struct place autostart = place_of(at, "autostart");
+
+	if (c->mode != MODE_ENFORCED || !c->broker.autostart)
+		return;
+	if (is_given(at, "autostart"))
+		loader_error(l, &autostart, "in enforced mode the service manager starts the broker: write false");
+	c->broker.autostart = false;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------ */
+/* The most windows of one map that a single call can have to pass: all globs, and the fullest of the plain names. */
+static size_t windows_of(const struct config_limits *limits)
+{
+	size_t of_globs = 0, of_name = 0;
+
+	for (size_t i = 0; i < limits->n; i++) {
+		const struct config_tool_limits *t = &limits->v[i];
+		if (pattern_is_glob(t->tool))
+			of_globs += t->n;
+		else if (t->n > of_name)
+			of_name = t->n;
+	}
+	return of_globs + of_name;
+}
+
+static size_t windows_of_users(const struct config *c)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < c->principals_n; i++) {
+		size_t n = windows_of(&c->principals[i].rate_limits);
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+static void check_grant(struct loader *l, const struct place *at, const struct config_grant *g, size_t others)
+{
+	const struct config_queue *q = config_queue(l->config, g->backend);
+	size_t n = others + windows_of(&g->rate_limits) + (q ? windows_of(&q->global_rate_limits) : 0);
+	struct place here = place_of(at, g->backend);
+
+	if (n > LIMITS_MAX_CLAIMS)
+		loader_error(l, &here, "a call could have to pass %zu windows (with those of agent, users and queue), at most %d are possible",
+			n, LIMITS_MAX_CLAIMS);
+}
+
+void config_check_root(struct loader *l, const struct place *at, void *object)
+{
+	const struct config *c = object;
+	size_t of_users = windows_of_users(c);
+	struct place agents = place_of(at, "agents");
+
+	for (size_t i = 0; i < c->agents_n; i++) {
+		const struct config_agent *a = &c->agents[i];
+		struct place agent = place_of(&agents, a->name), grants = place_of(&agent, "backends");
+		for (size_t j = 0; j < a->grants_n; j++)
+			check_grant(l, &grants, &a->grants[j], of_users + windows_of(&a->rate_limits));
+	}
+}
