@@ -2,8 +2,21 @@
 #include <stdlib.h>
 #include "unit/unit.h"
 
-int main(void)
+const char *unit_program;
+
+__attribute__((weak)) int peer_main(int argc, char **argv)
 {
+	(void)argc;
+	(void)argv;
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	unit_program = argv[0];
+	if (argc > 1 && strcmp(argv[1], "--peer") == 0)
+		return peer_main(argc - 2, argv + 2);
+
 	SRunner *runner = srunner_create(suite());
 
 	srunner_run_all(runner, CK_ENV);
