@@ -1,0 +1,117 @@
+// Clients that do not read: back-pressure on that stream only, and nobody else notices.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { startBackend, tool } from '../lib/backend.mjs';
+import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
+import { makePlace, simpleRules } from '../lib/place.mjs';
+import { isSanitized, patience, suite } from '../lib/settings.mjs';
+import { openShim, startShim } from '../lib/shim.mjs';
+import { until } from '../lib/until.mjs';
+
+const MiB = 1024 * 1024;
+
+async function setUp(t, rules) {
+  const backend = await startBackend(t, { tools: ['echo', 'big', 'no'].map((name) => tool(name)) });
+  backend.onCall.big = (exchange) => exchange.say('B'.repeat(MiB));
+  return { backend, place: makePlace(t, simpleRules(backend.url, { grant: 'tool_denylist: ["no"]', ...rules })) };
+}
+
+/** p50 of n calls in ms. */
+async function pace(shim, n = 40) {
+  const times = [];
+  for (let k = 0; k < n; k++) {
+    const from = performance.now();
+    assert.ok((await shim.call('echo', { k })).result);
+    times.push(performance.now() - from);
+  }
+  return times.sort((a, b) => a - b)[n >> 1];
+}
+
+describe('streams', suite, () => {
+  for (const wire of ['fifo', 'socket']) {
+    test(`unread stdout (${wire}) of one shim disturbs no other, costs bounded memory, and loses nothing`, async (t) => {
+      const { backend, place } = await setUp(t);
+      const calm = await openShim(place);
+      const before = await pace(calm);
+
+      const deaf = startShim(place, { wire, readsStdout: false });
+      const answers = new Map();
+      for (const [id, method, params] of [['init', 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'd', version: '1' } }]]) {
+        answers.set(id, deaf.answerTo(id));
+        deaf.send({ id, method, params });
+      }
+      await until(() => backend.of('initialize').length === 2, { what: 'initialize at the backend' });
+      deaf.notify('notifications/initialized');
+      const calls = 200;
+      for (let n = 0; n < calls; n++) {
+        answers.set(n, deaf.answerTo(n, { within: 60_000 * patience }));
+        deaf.send({ id: n, method: 'tools/call', params: { name: 'big', arguments: { n } } });
+      }
+      await until(() => backend.callsOf('big').length > 0, { what: 'a big call at the backend' });
+
+      const during = await pace(calm);
+      t.diagnostic(`p50 of the other: ${before.toFixed(2)} ms before, ${during.toFixed(2)} ms beside`);
+      assert.ok(during < 10 * before + 50 * patience, `${before} -> ${during} ms`);
+      const memory = deaf.memoryMiB();
+      if (memory && !isSanitized) assert.ok(memory.peak < 160, `peak ${memory.peak} MiB with ${calls} MiB of answers`);
+
+      deaf.readStdout();
+      const all = await Promise.all([...answers.values()]);
+      assert.equal(all.length, calls + 1);
+      for (const answer of all.slice(1)) assert.equal(answer.result.content[0].text.length, MiB);
+      assert.equal(backend.callsOf('big').length, calls);
+    });
+  }
+
+  test('unread stdout of a shim that is refused again and again disturbs no other, nor does its end', async (t) => {
+    const { backend, place } = await setUp(t);
+    const calm = await openShim(place);
+    const deaf = startShim(place, { readsStdout: false });
+    deaf.initialize().catch(() => {});
+    await until(() => backend.of('initialize').length === 2, { what: 'initialize at the backend' });
+    for (let n = 0; n < 5000; n++) deaf.send({ id: `r${n}`, method: 'tools/call', params: { name: 'no', arguments: { n } } });
+    await pace(calm, 20);
+    const { ms } = await deaf.end();
+    assert.ok(ms < 2000 * patience, `${ms} ms`);
+    assertSaid(await calm.call('echo', { message: 'x' }), 'x');
+  });
+
+  test('unread stderr of one shim disturbs neither it nor others', async (t) => {
+    const { backend, place } = await setUp(t);
+    const calm = await openShim(place);
+    const noisy = await openShim(place, { readsStderr: false, args: ['--agent', 'one', '--log-level', 'debug', ...place.options] });
+    for (let n = 0; n < 2000; n += 50) {
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, k) => noisy.call('no', { n: n + k })));
+      for (const answer of answers) assertRefused(answer, CODE.denied);
+    }
+    for (let n = 0; n < 200; n++) assert.ok((await noisy.call('echo', { n })).result);
+    assertSaid(await calm.call('echo', { message: 'calm' }), 'calm');
+    const { code, ms } = await noisy.end();
+    assert.equal(code, 0);
+    assert.ok(ms < 1000 * patience, `${ms} ms`);
+    assert.equal(backend.callsOf('no').length, 0);
+  });
+
+  test('a client that writes without pause and reads later loses nothing', async (t) => {
+    const { backend, place } = await setUp(t);
+    const shim = await openShim(place);
+    const calls = 3000;
+    const answers = Array.from({ length: calls }, (_, n) => shim.answerTo(`w${n}`, { within: 60_000 * patience }));
+    const lines = answers.map((_, n) => JSON.stringify({ jsonrpc: '2.0', id: `w${n}`, method: 'tools/call', params: { name: 'echo', arguments: { message: `${n}` } } }) + '\n');
+    await shim.write(lines.join(''));
+    (await Promise.all(answers)).forEach((answer, n) => assertSaid(answer, `${n}`));
+    assert.equal(backend.callsOf('echo').length, calls);
+  });
+
+  test('a slow call delays no other', async (t) => {
+    const { backend, place } = await setUp(t);
+    const shim = await openShim(place);
+    const slow = [];
+    backend.onCall.big = (exchange) => slow.push(exchange);
+    const held = Array.from({ length: 8 }, (_, n) => shim.call('big', { n }));
+    await until(() => slow.length === 8, { what: 'eight calls at once at the backend' });
+    for (let n = 0; n < 20; n++) assertSaid(await shim.call('echo', { message: `${n}` }), `${n}`);
+    for (const exchange of slow.reverse()) exchange.say('late');
+    for (const answer of await Promise.all(held)) assertSaid(answer, 'late');
+  });
+});

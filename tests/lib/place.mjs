@@ -1,0 +1,93 @@
+// place - a test's own folder: rules, state, home. Removed afterwards, and nothing may still run in it.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { isAlive, processesNaming, run } from './process.mjs';
+import { bin } from './settings.mjs';
+import { until } from './until.mjs';
+
+/** The programs must not see the developer's own settings. */
+function cleanEnv(home) {
+  const env = { HOME: home, PATH: process.env.PATH, LANG: 'C.UTF-8', TMPDIR: process.env.TMPDIR ?? '/tmp' };
+  for (const name of ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS']) {
+    if (process.env[name]) env[name] = process.env[name];
+  }
+  return env;
+}
+
+export class Place {
+  constructor(rules) {
+    this.dir = mkdtempSync(path.join(tmpdir(), 'aegis-t-'));
+    this.home = path.join(this.dir, 'home');
+    this.state = path.join(this.dir, 'state');
+    this.config = path.join(this.dir, 'aegis.yaml');
+    this.db = path.join(this.state, 'aegis.db');
+    this.env = cleanEnv(this.home);
+    this.started = [];            // shims; shim.mjs adds them
+    mkdirSync(this.home, { mode: 0o700 });
+    if (rules !== undefined) this.writeRules(rules);
+  }
+
+  /** Replaces the rules as an editor does: a new file takes the old one's name. */
+  writeRules(text) {
+    const next = `${this.config}.next`;
+    writeFileSync(next, text, { mode: 0o600 });
+    renameSync(next, this.config);
+  }
+
+  get options() {
+    return ['--config', this.config, '--state-dir', this.state];
+  }
+
+  ctl(args, options = {}) {
+    return run(bin('aegisctl'), [...args, ...this.options], { env: this.env, ...options });
+  }
+
+  /** Rows of a query on the database, as objects; by the sqlite3 program, read-only. */
+  async query(sql) {
+    const { code, stdout, stderr } = await run('sqlite3', ['-readonly', '-json', this.db, sql]);
+    assert.equal(code, 0, stderr);
+    return stdout.trim() ? JSON.parse(stdout) : [];
+  }
+
+  async auditRows() {
+    const { code, stdout, stderr } = await this.ctl(['audit', 'list', '--json', '--limit', '10000']);
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout);
+  }
+
+  async leave() {
+    const left = this.started.filter((shim) => !shim.hasExited);
+    for (const shim of left) shim.kill('SIGKILL');
+    await Promise.all(left.map((shim) => shim.exited));
+    try {
+      await until(() => processesNaming(this.dir).length === 0, { what: `no process left in ${this.dir}` });
+    } finally {
+      for (const pid of processesNaming(this.dir)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+      rmSync(this.dir, { recursive: true, force: true });
+    }
+  }
+}
+
+/** A place for this test. Rules may be text, or a function of nothing that gives it later by writeRules. */
+export function makePlace(t, rules) {
+  const place = new Place(rules);
+  t.after(() => place.leave());
+  return place;
+}
+
+/** Rules for one backend `demo` and the agents named, all allowed; more is YAML text put below. */
+export function simpleRules(url, { agents = ['one'], grant = '', agent = '', more = '' } = {}) {
+  const names = agents.map((name) => `  ${name}:
+    display_name: "${name}"
+${indent(agent, 4)}    backends:
+      demo:
+        allowed: true
+${indent(grant, 8)}`).join('');
+  return `backends:\n  demo: { url: "${url}" }\nagents:\n${names}${more}`;
+}
+
+function indent(text, by) {
+  return text.split('\n').filter((line) => line.trim()).map((line) => ' '.repeat(by) + line + '\n').join('');
+}
