@@ -67,10 +67,6 @@ void loop_free(struct loop *l)
 		return;
 	list_for_each(t, &l->transfers, struct transfer, node)
 		transfer_take(l, t);
-	list_for_each(s, &l->sources, struct loop_source, node)
-		list_remove(&s->node);
-	list_for_each(t, &l->timers, struct loop_timer, node)
-		list_remove(&t->node);
 	(void)curl_multi_cleanup(l->multi);
 	free(l->fds);
 	free(l);

@@ -8,7 +8,7 @@
 
 struct loop;
 MUST_USE enum err loop_new(struct loop **out);
-void loop_free(struct loop *l);
+void loop_free(struct loop *l);          /* last: sources and timers of owners that are gone already are not touched */
 
 /* Embedded in its owner, zeroed but for fd and functions. fd may change between turns; -1 = not polled. A hang-up is told as POLLIN,
  * an error as both; a descriptor the kernel cannot poll (macOS: /dev/null) as ready for whatever was wanted. */
