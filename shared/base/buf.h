@@ -22,7 +22,7 @@ MUST_USE bool buf_append_span(struct buf *b, struct span s);
 MUST_USE bool buf_append_text(struct buf *b, const char *text);
 MUST_USE bool buf_append_char(struct buf *b, char c);
 MUST_USE bool buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-MUST_USE bool buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+MUST_USE bool buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 
 /* Room for n more bytes, to be filled from data + len and counted by buf_added. NULL when the cap would be passed. */
 MUST_USE char *buf_reserve(struct buf *b, size_t n);

@@ -32,8 +32,10 @@ static inline void list_remove(struct list *node) /* legal on a node that stands
 #define list_first(head, type, member) \
 	(list_is_empty(head) ? NULL : container_of((head)->next, type, member))
 /* The current entry may be removed inside the loop. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): it declares its variable */
 #define list_for_each(var, head, type, member)                                               \
 	for (type *var = container_of((head)->next, type, member), *var##_next =             \
 	             container_of(var->member.next, type, member);                           \
 	     &var->member != (head);                                                         \
 	     var = var##_next, var##_next = container_of(var->member.next, type, member))
+/* NOLINTEND(bugprone-macro-parentheses) */

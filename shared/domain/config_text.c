@@ -261,7 +261,7 @@ bool config_text_read(const struct config_key *key, const char *text, bool is_qu
 	case CONFIG_SIZE:
 		is_good = config_text_size(text, &n, why) && measure_is_within(key, n, config_text_write_size, why);
 		break;
-	default: assert(!"a type without a scalar reader");
+	default: assert(false && "a type without a scalar reader");
 	}
 	if (!is_good)
 		return false;
