@@ -25,11 +25,21 @@
 struct store;
 struct now { int64_t tick_ms, wall_ms; };       /* tick: the Aegis clock (DESIGN.md section 4), never goes back */
 
+/* Where the store reads time from. Ms; see base/clock.h. */
+struct store_clock {
+	int64_t (*wall_ms)(void *arg);
+	int64_t (*boot_ms)(void *arg);
+	int64_t (*mono_ms)(void *arg);
+	void (*boot_name)(void *arg, char *out, size_t size);
+	void *arg;
+};
+
 /* ---- life and turns ---------------------------------------------------------------------------------------------------- */
 struct store_options {
 	const char *state_dir;                  /* made 0700 if absent */
 	enum config_durability durability;
 	bool is_reader;                         /* an operator's look: never creates a database (ERR_NOT_FOUND) */
+	const struct store_clock *clock;        /* NULL: the machine's clocks. Must live as long as the store */
 };
 MUST_USE enum err store_open(const struct store_options *o, struct store **out, struct problem *why);  /* open + WAL + migrate, in the gate */
 void store_close(struct store *s);              /* tells what is still submitted with ERR_STORE_BUSY after one last try */

@@ -1,0 +1,141 @@
+/* sqlite - what the files of the SQLite store share; nothing of it leaves store/.
+ *   sqlite.c        opening and closing        sqlite_turn.c    operations, turns, retry
+ *   sqlite_file.c   which file is ours         sqlite_wal.c     fdatasync and checkpoints
+ *   sqlite_clock.c  the Aegis clock            sqlite_limits.c  counting
+ *   sqlite_flight.c commit point, outcome      sqlite_reap.c    what the dead leave
+ *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, repair.c
+ * An operation's carry_out runs inside the gate and inside the transaction. It checks first and writes last, so that a refused one
+ * has written nothing; after a fault (sqlite_db.h) the whole transaction is rolled back. */
+#pragma once
+#include "store/gate.h"
+#include "store/migrate.h"
+#include "store/presence.h"
+#include "store/sqlite_db.h"
+#include "store/store.h"
+#include "store/wake.h"
+
+#define TICK_HELD INT64_MAX
+#define TICK_OPEN (INT64_MAX - 1)
+#define KEYS_SEPARATOR '\x1e'
+
+struct meta {
+	int64_t min_writer, high_tick, high_at, is_synced, lost_tick, full_tick;
+	char instance[ID_SIZE];
+};
+
+struct paths {
+	char *state_dir, *database, *wal, *keys, *marker;
+};
+
+struct store {
+	struct store_options options;             /* state_dir is paths.state_dir */
+	struct store_clock clock;
+	struct paths paths;
+	struct gate *gate;
+	struct presence *presence;                /* the gate's */
+	struct wake *wake;                        /* NULL until the session joined */
+	char session[ID_SIZE];                    /* "" until the session joined */
+
+	/* the file */
+	struct db db;
+	uint64_t device, inode;                   /* of the open database */
+	bool is_corrupt;                          /* SQLite said so: not touched again until another file stands there */
+	struct meta meta;                         /* as last read */
+	struct { uint64_t seq; uint8_t chain[32]; char instance[ID_SIZE]; } seen;  /* newest row known committed: an older copy lacks it */
+
+	/* time */
+	char boot[96];
+	bool has_offset;                          /* offset_ms stands in the file */
+	int64_t offset_ms;
+	int64_t latest_tick;
+	struct now now;                           /* inside a transaction */
+
+	/* the turn */
+	struct list submitted;
+	size_t submitted_n, deferred_n;           /* deferred: kept ones of a failed turn, first in the list, wait for retry_at_ms */
+	bool is_telling, is_waiting;
+	int64_t waiting_since_ms;
+	enum err why;                             /* the last transaction failed with this */
+	int64_t retry_at_ms, retry_after_ms;      /* retry_at_ms -1 = none */
+	struct { uint64_t seq; uint8_t chain[32]; } tail;  /* newest audit row inside this transaction; seq 0 = not read yet */
+	bool has_tail;
+
+	uint32_t admitted_n;                      /* when to forget old entries */
+
+	/* the WAL */
+	struct wal *wal;
+	bool is_marking;                          /* the turn that comes writes is_synced = 1 */
+	struct op mark;
+};
+
+/* ---- sqlite_file.c ---- */
+MUST_USE enum err paths_init(struct paths *p, const char *state_dir, struct problem *why);
+void paths_release(struct paths *p);
+/* Inside the gate: opens the database, the first time a new one, and reads what a transaction needs. why may be NULL. */
+MUST_USE enum err file_open(struct store *s, struct problem *why);
+void file_close(struct store *s);
+/* Inside the gate: is the database still what we opened, and ours? Another database in its place is opened if it is our own
+ * restored or repaired, never an older copy. */
+MUST_USE enum err file_check(struct store *s);
+MUST_USE enum err marker_write(const struct paths *p, const char *instance);
+MUST_USE enum err marker_read(const struct paths *p, char instance[ID_SIZE]);   /* ERR_NOT_FOUND: none */
+bool file_id(const char *path, uint64_t *device, uint64_t *inode);             /* false: not there */
+
+/* ---- sqlite_clock.c ---- */
+void clock_look(struct store *s);                 /* after opening: time before our first transaction */
+void clock_begin(struct store *s);                /* first in a transaction: reads meta, sets s->now; the first of a boot writes rows */
+void clock_end(struct store *s, bool wrote);      /* last in a transaction */
+MUST_USE bool meta_read(struct store *s);
+
+/* ---- sqlite_turn.c ---- */
+void turn_submit(struct store *s, struct op *op, void (*carry_out)(struct store *, struct op *, void *), void *request);
+void turn_init(struct store *s);
+void turn_last(struct store *s, int wait_ms);     /* one more try, then every op is told and the database closed */
+/* For reading verbs: fails when the database is not ours any more. */
+MUST_USE enum err read_begin(struct store *s);
+MUST_USE enum err read_end(struct store *s);
+
+/* ---- sqlite_limits.c ---- */
+struct admission {
+	const struct call_facts *call;
+	const struct claim_set *claims;
+	struct limit_refusal *why;
+	bool is_holding;                          /* this call's holds become uses; what is not held is admitted */
+	int64_t tick;                             /* TICK_HELD or TICK_OPEN */
+};
+bool limits_admit(struct store *s, const struct admission *a);   /* all windows or none */
+/* The entries of one call: its keys joined by KEYS_SEPARATOR (cut up by the verbs below), and what they stand at now. */
+struct uses { const char *call; char *keys; int64_t tick; };
+void uses_stamp(struct store *s, struct uses *u, int64_t tick);
+void uses_refund(struct store *s, struct uses *u);
+MUST_USE bool claims_join_keys(const struct claim_set *claims, struct buf *out);
+void holds_drop_of(struct store *s, uint32_t owner);
+
+/* ---- sqlite_flight.c ---- */
+/* Its owner is dead or late: the flight ends, its uses are stamped now, the call is UNKNOWN. */
+void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner, int64_t hold_ms);
+
+/* ---- sqlite_reap.c ---- */
+uint32_t reap_dead(struct store *s);              /* inside a transaction: how many dead were found */
+
+/* ---- sqlite_audit.c ---- */
+uint64_t audit_append(struct store *s, const struct evidence *e);   /* its number; 0 after a fault */
+
+/* ---- sqlite_wal.c: when the WAL is synced, copied back, and marked as on disk ---- */
+struct wal *wal_new(struct store *s);
+void wal_free(struct wal *w);                     /* ends the helper thread */
+void wal_forget_file(struct wal *w);              /* the database was closed */
+void wal_committed(struct wal *w, bool is_durable);
+void wal_sync_now(struct wal *w);                 /* inside the gate */
+bool wal_must_be_full(struct wal *w);             /* an fdatasync failed: the next commit must say it again */
+bool wal_checkpoint_is_due(const struct wal *w);
+void wal_checkpoint_early(struct wal *w);         /* outside the gate, where SQLite is free of the WAL-reset bug */
+void wal_checkpoint(struct wal *w);               /* inside the gate */
+int64_t wal_next_due_ms(const struct wal *w);     /* mono; -1 = none */
+bool wal_needs_mark(const struct wal *w);
+bool wal_idle(struct wal *w);                     /* does what is due; true: a mark is (is_synced = 1) */
+
+static inline int64_t mono_ms(const struct store *s)
+{
+	return s->clock.mono_ms(s->clock.arg);
+}

@@ -1,0 +1,132 @@
+#include "store/sqlite.h"
+#include "base/clock.h"
+
+#define MARK_EVERY_MS 1000   /* how old the stored high-water mark may be */
+
+bool meta_read(struct store *s)
+{
+	struct meta *m = &s->meta;
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_META_GET, NO_BIND);
+
+	if (!db_row(&s->db, q)) {
+		db_fault(&s->db, ERR_STORE_CORRUPT);
+		return false;
+	}
+	m->min_writer = sqlite3_column_int64(q, 0);
+	m->high_tick = sqlite3_column_int64(q, 1);
+	m->high_at = sqlite3_column_int64(q, 2);
+	m->is_synced = sqlite3_column_int64(q, 3);
+	m->lost_tick = sqlite3_column_int64(q, 4);
+	m->full_tick = sqlite3_column_int64(q, 5);
+	snprintf(m->instance, sizeof(m->instance), "%s", column_text(q, 6));
+	return true;
+}
+
+static int64_t wall(const struct store *s)
+{
+	return s->clock.wall_ms(s->clock.arg);
+}
+
+static int64_t boot(const struct store *s)
+{
+	return s->clock.boot_ms(s->clock.arg);
+}
+
+/* The time that passed since the mark is what the wall clock says passed, but never less than none: only across a boot, where
+ * nothing better is known. Measured from the mark, steps of the wall clock before it do not count. */
+static int64_t offset_by_wall(const struct store *s)
+{
+	int64_t passed = wall(s) - s->meta.high_at;
+
+	return s->meta.high_tick + (passed > 0 ? passed : 0) - boot(s);
+}
+
+static int64_t tick(struct store *s)
+{
+	int64_t t = boot(s) + s->offset_ms;
+
+	if (t < s->meta.high_tick)
+		t = s->meta.high_tick;
+	if (t > s->latest_tick)
+		s->latest_tick = t;
+	return s->latest_tick;
+}
+
+void clock_look(struct store *s)
+{
+	s->clock.boot_name(s->clock.arg, s->boot, sizeof(s->boot));
+	int64_t stored = db_number(&s->db, SQL_CLOCK_GET, INT64_MIN, BIND(text(s->boot)));
+	s->has_offset = stored != INT64_MIN;
+	s->offset_ms = s->has_offset ? stored : offset_by_wall(s);
+}
+
+void store_now(const struct store *s, struct now *out)
+{
+	out->wall_ms = wall(s);
+	out->tick_ms = boot(s) + s->offset_ms;
+	if (out->tick_ms < s->latest_tick)
+		out->tick_ms = s->latest_tick;
+}
+
+/* The first process after a boot of the machine: what an unclean end lost, it lost before this boot began. */
+static void note_boot(struct store *s)
+{
+	char body[160];
+	bool was_synced = s->meta.is_synced == 1;
+	int64_t began = s->now.tick_ms - boot(s);
+
+	if (!was_synced) {
+		s->meta.lost_tick = began > s->meta.high_tick ? began : s->meta.high_tick;
+		db_run(&s->db, SQL_META_LOST, BIND(num(s->meta.lost_tick)));
+	}
+	snprintf(body, sizeof(body), "{\"boot\":\"%s\",\"is_clean\":%s}", s->boot, was_synced ? "true" : "false");
+	struct evidence e = {
+		.call = "", .agent = "", .backend = "", .tool = "", .verdict = "boot",
+		.kind = EVIDENCE_BOOT, .at_ms = s->now.wall_ms, .body = span_of(body),
+	};
+	evidence_seal(&e);
+	audit_append(s, &e);
+}
+
+/* Two names of one boot differ in what follows the colon: the time namespace. */
+static void add_boot(struct store *s)
+{
+	char id[sizeof(s->boot)];
+
+	snprintf(id, sizeof(id), "%.*s", (int)strcspn(s->boot, ":"), s->boot);
+	s->offset_ms = offset_by_wall(s);
+	s->now.tick_ms = tick(s);
+	if (db_number(&s->db, SQL_CLOCK_SAME, 0, BIND(text(id))) == 0)
+		note_boot(s);
+	db_run(&s->db, SQL_CLOCK_FORGET, BIND(text(id)));
+	db_run(&s->db, SQL_CLOCK_PUT, BIND(text(s->boot), num(s->offset_ms), num(s->now.wall_ms)));
+}
+
+void clock_begin(struct store *s)
+{
+	if (!meta_read(s))
+		return;
+	if (s->meta.min_writer > store_schema_n) {
+		db_fault(&s->db, ERR_STORE_NEWER);
+		return;
+	}
+	s->now.wall_ms = wall(s);
+	if (!s->has_offset) {
+		clock_look(s);
+		if (!s->has_offset)
+			add_boot(s);
+	}
+	s->now.tick_ms = tick(s);
+}
+
+void clock_end(struct store *s, bool wrote)
+{
+	int64_t synced = s->is_marking ? 1 : 0;
+	bool is_probe = s->why != OK;   /* after a failure: can it be written again? */
+	bool is_old = is_probe || s->now.tick_ms - s->meta.high_tick >= MARK_EVERY_MS;
+
+	if (!wrote && !is_probe && s->meta.is_synced >= synced)
+		return;
+	if (is_old || s->meta.is_synced != synced)
+		db_run(&s->db, SQL_META_MARK, BIND(num(s->now.tick_ms), num(s->now.wall_ms), num(synced)));
+}

@@ -1,0 +1,190 @@
+#include "store/sqlite.h"
+#include "base/xalloc.h"
+
+#define KEYS_MAX_BYTES (64 * 1024)   /* LIMITS_MAX_CLAIMS keys of names and globs that config has capped */
+
+/* ---- the commit point ---- */
+
+static bool is_in_force(struct store *s, const struct commit *c)
+{
+	int64_t generation = db_number(&s->db, SQL_CONFIG_GET, 0, BIND(text(c->config_path)));
+
+	return generation == (int64_t)c->config_generation;
+}
+
+static void flight_put(struct store *s, const struct commit *c, uint64_t intent_seq)
+{
+	const struct call_facts *f = c->call;
+	struct buf keys;
+
+	buf_init(&keys, KEYS_MAX_BYTES);
+	if (!claims_join_keys(&c->limits, &keys))
+		db_fault(&s->db, ERR_INVALID);
+	db_run(&s->db, SQL_FLIGHT_PUT,
+		BIND(text(f->id), num(gate_number(s->gate)), text(f->tenant), text(f->agent), text(f->backend),
+			text(f->tool), hash_of(f->args_hash), num((int64_t)intent_seq), num(s->now.tick_ms),
+			num(s->now.tick_ms + c->deadline_ms), text_of(buf_span(&keys))));
+	buf_release(&keys);
+}
+
+static void commit_carry_out(struct store *s, struct op *op, void *request)
+{
+	struct commit *c = request;
+	struct admission a = {
+		.call = c->call, .claims = &c->limits, .why = &c->why, .is_holding = c->is_holding, .tick = TICK_OPEN,
+	};
+
+	if (c->config_path && !is_in_force(s, c)) {
+		op->answer = COMMIT_CONFIG_CHANGED;
+		return;
+	}
+	if (!limits_admit(s, &a)) {
+		op->answer = COMMIT_LIMITED;
+		return;
+	}
+	uint64_t seq = audit_append(s, c->intent);
+	flight_put(s, c, seq);
+	c->epoch = (uint32_t)seq;
+	op->answer = COMMITTED;
+}
+
+void store_commit(struct store *s, struct op *op, struct commit *c)
+{
+	op->needs_full = claims_need_full(&c->limits);
+	turn_submit(s, op, commit_carry_out, c);
+}
+
+enum err store_flight_is_ours(struct store *s, const char *call, uint32_t epoch, bool *is_ours)
+{
+	enum err e = read_begin(s);
+	if (e != OK)
+		return e;
+	*is_ours = db_number(&s->db, SQL_FLIGHT_IS, 0, BIND(text(call), num(gate_number(s->gate)), num(epoch))) == 1;
+	return read_end(s);
+}
+
+/* ---- its end ---- */
+
+struct flight {
+	bool is_there;
+	int64_t started_tick, stamped_tick;   /* stamped_tick 0: its uses are open */
+	char *keys;                           /* owned */
+};
+
+static struct flight flight_of(sqlite3_stmt *q)
+{
+	return (struct flight){
+		.is_there = true,
+		.started_tick = sqlite3_column_int64(q, 0),
+		.stamped_tick = sqlite3_column_int64(q, 1),
+		.keys = xstrdup(column_text(q, 2)),
+	};
+}
+
+static struct flight flight_end(struct store *s, const char *call, uint32_t owner)
+{
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_FLIGHT_END, BIND(text(call), num(owner)));
+
+	return db_row(&s->db, q) ? flight_of(q) : (struct flight){ 0 };
+}
+
+static struct flight flight_stamp(struct store *s, const char *call, int64_t tick)
+{
+	CLEANUP(db_end) sqlite3_stmt *q =
+		db_start(&s->db, SQL_FLIGHT_STAMP, BIND(text(call), num(gate_number(s->gate)), num(tick)));
+
+	return db_row(&s->db, q) ? flight_of(q) : (struct flight){ 0 };
+}
+
+/* The first byte left after the commit and before now, whatever the caller says; not known: now. */
+static int64_t left_tick(const struct store *s, int64_t said, int64_t started)
+{
+	if (said < 0 || said > s->now.tick_ms)
+		return s->now.tick_ms;
+	return said < started ? started : said;
+}
+
+static void stamp_carry_out(struct store *s, struct op *op, void *request)
+{
+	struct stamp *st = request;
+	int64_t tick = left_tick(s, st->left_tick_ms, 1);
+	struct flight f = flight_stamp(s, st->call->id, tick);
+	struct uses u = { .call = st->call->id, .keys = f.keys, .tick = TICK_OPEN };
+
+	(void)op;
+	if (f.is_there)
+		uses_stamp(s, &u, tick);
+	free(f.keys);
+}
+
+void store_stamp(struct store *s, struct op *op, struct stamp *st)
+{
+	op->needs_full = false;
+	turn_submit(s, op, stamp_carry_out, st);
+}
+
+static void flight_is_unknown(struct store *s, const struct call_facts *f, int64_t hold_ms)
+{
+	db_run(&s->db, SQL_UNKNOWN_PUT,
+		BIND(text(f->id), text(f->tenant), text(f->agent), text(f->backend), text(f->tool), hash_of(f->args_hash),
+			num(s->now.tick_ms), num(s->now.wall_ms), num(s->now.tick_ms + hold_ms)));
+}
+
+/* Somebody else called it UNKNOWN meanwhile: its use stays, but what became of it is known after all. */
+static void settle_late(struct store *s, const struct settle *e)
+{
+	const char *as = e->is_refund ? "not_done" : "done";
+
+	if (!e->is_unknown)
+		db_run(&s->db, SQL_UNKNOWN_SETTLE,
+			BIND(text(e->call->id), num(s->now.wall_ms), text(s->session), text(as)));
+}
+
+static void settle_uses(struct store *s, const struct settle *e, struct flight *f)
+{
+	bool is_open = f->stamped_tick == 0;
+	struct uses u = { .call = e->call->id, .keys = f->keys, .tick = is_open ? TICK_OPEN : f->stamped_tick };
+
+	if (e->is_refund)
+		uses_refund(s, &u);
+	else if (is_open)
+		uses_stamp(s, &u, left_tick(s, e->left_tick_ms, f->started_tick));
+}
+
+static void settle_carry_out(struct store *s, struct op *op, void *request)
+{
+	const struct settle *e = request;
+	struct flight f = flight_end(s, e->call->id, gate_number(s->gate));
+
+	(void)op;
+	if (f.is_there)
+		settle_uses(s, e, &f);
+	else
+		settle_late(s, e);
+	if (f.is_there && e->is_unknown)
+		flight_is_unknown(s, e->call, e->on_unknown_hold_ms);
+	if (e->evidence)
+		audit_append(s, e->evidence);
+	free(f.keys);
+}
+
+void store_settle(struct store *s, struct op *op, struct settle *e)
+{
+	op->needs_full = false;
+	turn_submit(s, op, settle_carry_out, e);
+}
+
+/* ---- found by somebody else ---- */
+
+void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner, int64_t hold_ms)
+{
+	struct flight f = flight_end(s, call->id, owner);
+	struct uses u = { .call = call->id, .keys = f.keys, .tick = TICK_OPEN };
+
+	if (f.is_there) {
+		if (f.stamped_tick == 0)
+			uses_stamp(s, &u, s->now.tick_ms);
+		flight_is_unknown(s, call, hold_ms);
+	}
+	free(f.keys);
+}

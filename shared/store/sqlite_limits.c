@@ -1,0 +1,295 @@
+/* Counting by an exact sliding log: one entry per key and call, and per key and window length a count of the entries in it (live)
+ * with the mark up to which those that left were subtracted, each once. */
+#include "store/sqlite.h"
+
+#define GUARD_MS       50                    /* a use frees its place when now - stamp > W + 50 ms (DESIGN.md section 2) */
+#define KEPT_MS        (24 * 3600 * 1000LL)  /* history an edited limit finds */
+#define FORGET_EVERY   16                    /* uses of a call between two looks for old entries, */
+#define FORGET_AT_ONCE 64                    /* and how many go then: history shrinks, each operation stays short */
+#define LOST_UP_TO_MS  (10 * 60 * 1000LL)    /* windows whose commits are not synced one by one */
+
+/* Entries with tick <= this have left a window of that length. */
+static int64_t mark_of(const struct store *s, int64_t window_ms)
+{
+	return s->now.tick_ms - window_ms - GUARD_MS - 1;
+}
+
+static int64_t ms_until_left(const struct store *s, int64_t tick, int64_t window_ms)
+{
+	return tick + window_ms + GUARD_MS + 1 - s->now.tick_ms;
+}
+
+static int64_t entries_between(struct store *s, const char *key, int64_t after, int64_t up_to)
+{
+	return db_number(&s->db, SQL_ENTRY_COUNT, 0, BIND(text(key), num(after), num(up_to)));
+}
+
+/* ---- windows ---- */
+
+struct window {
+	const char *key;
+	int64_t window_ms, live, from_tick;
+};
+
+/* The count as of now. True: it differs from what is stored, because entries left or the window is new. */
+static bool window_look(struct store *s, struct window *w)
+{
+	int64_t mark = mark_of(s, w->window_ms);
+	bool is_stored = false;
+	{
+		CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_WINDOW_GET, BIND(text(w->key), num(w->window_ms)));
+		is_stored = db_row(&s->db, q);
+		w->live = is_stored ? sqlite3_column_int64(q, 0) : 0;
+		w->from_tick = is_stored ? sqlite3_column_int64(q, 1) : mark;
+	}
+	if (!is_stored) {
+		w->live = entries_between(s, w->key, mark, INT64_MAX);
+		return true;
+	}
+	int64_t gone = mark > w->from_tick ? entries_between(s, w->key, w->from_tick, mark) : 0;
+	if (gone > 0) {
+		w->live -= gone;
+		w->from_tick = mark;
+	}
+	return gone > 0;
+}
+
+static void window_move(struct store *s, struct window *w)
+{
+	if (window_look(s, w))
+		db_run(&s->db, SQL_WINDOW_PUT,
+			BIND(text(w->key), num(w->window_ms), num(w->live), num(w->from_tick)));
+}
+
+/* Until when the window counts as full whatever is recorded, because records were lost. */
+static int64_t closed_for_ms(const struct store *s, int64_t window_ms)
+{
+	int64_t since = s->meta.full_tick;
+
+	if (window_ms <= LOST_UP_TO_MS && s->meta.lost_tick > since)
+		since = s->meta.lost_tick;
+	int64_t left = since > 0 ? ms_until_left(s, since, window_ms) : 0;
+	return left > 0 ? left : 0;
+}
+
+/* The earliest time a place can be free if all that wait or run stay; -1 when only their end frees one. */
+static int64_t retry_after_ms(struct store *s, const struct window *w, uint32_t max_count)
+{
+	int64_t skip = w->live - max_count;   /* so many must leave besides the oldest */
+	int64_t tick = db_number(&s->db, SQL_ENTRY_OLDEST, -1,
+		BIND(text(w->key), num(w->from_tick), num(skip > 0 ? skip : 0)));
+
+	return tick < 0 ? -1 : ms_until_left(s, tick, w->window_ms);
+}
+
+static bool fits(struct store *s, const struct limit_claim *c, struct limit_refusal *why)
+{
+	struct window w = { .key = c->key, .window_ms = c->window_ms };
+
+	int64_t closed_ms = closed_for_ms(s, c->window_ms);
+	window_move(s, &w);
+	if (closed_ms == 0 && w.live < c->max_count)
+		return true;
+	int64_t held = entries_between(s, c->key, TICK_OPEN, TICK_HELD);
+	*why = (struct limit_refusal){
+		.claim = c,
+		.used = (uint32_t)(w.live - held),
+		.held = (uint32_t)held,
+		.is_held = held >= c->max_count && closed_ms == 0,
+		.retry_after_ms = closed_ms > 0 ? closed_ms : retry_after_ms(s, &w, c->max_count),
+	};
+	return false;
+}
+
+/* ---- admission ---- */
+
+/* Claims of one key share one entry: only the first of them stands for it. */
+static bool is_first_of_key(const struct claim_set *claims, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(claims->v[j].key, claims->v[i].key) == 0)
+			return false;
+	return true;
+}
+
+static bool is_held_by(struct store *s, const char *key, const char *call)
+{
+	return db_number(&s->db, SQL_ENTRY_HAS, 0, BIND(text(key), num(TICK_HELD), text(call))) == 1;
+}
+
+static bool is_longer(int64_t a_ms, int64_t b_ms)
+{
+	return b_ms >= 0 && (a_ms < 0 || a_ms > b_ms);
+}
+
+/* Of several full windows the one that stays full longest is the answer. */
+static bool all_fit(struct store *s, const struct admission *a)
+{
+	bool is_full = false;
+
+	for (size_t i = 0; i < a->claims->n; i++) {
+		const struct limit_claim *c = &a->claims->v[i];
+		struct limit_refusal why;
+		if (a->is_holding && is_held_by(s, c->key, a->call->id))
+			continue;
+		if (fits(s, c, &why))
+			continue;
+		if (!is_full || is_longer(why.retry_after_ms, a->why->retry_after_ms))
+			*a->why = why;
+		is_full = true;
+	}
+	return !is_full;
+}
+
+/* A window whose mark lies behind what is forgotten is dropped: it is counted anew when it is claimed again. */
+static void forget_old(struct store *s, const char *key)
+{
+	int64_t longest = db_number(&s->db, SQL_WINDOW_LONGEST, 0, BIND(text(key)));
+	int64_t up_to = mark_of(s, longest > KEPT_MS ? longest : KEPT_MS);
+
+	db_run(&s->db, SQL_WINDOW_FORGET, BIND(text(key), num(up_to)));
+	db_run(&s->db, SQL_ENTRY_FORGET, BIND(text(key), num(up_to), num(FORGET_AT_ONCE)));
+}
+
+static void take_place(struct store *s, const struct admission *a, const char *key)
+{
+	const char *call = a->call->id;
+
+	if (a->is_holding && db_run(&s->db, SQL_ENTRY_MOVE,
+				     BIND(text(key), num(TICK_HELD), num(a->tick), text(call))) == 1)
+		return;
+	db_run(&s->db, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(call), num(gate_number(s->gate))));
+	db_run(&s->db, SQL_WINDOW_ADD, BIND(text(key)));
+}
+
+bool limits_admit(struct store *s, const struct admission *a)
+{
+	/* The dead are looked for only when they matter. */
+	if (!all_fit(s, a) && (reap_dead(s) == 0 || !all_fit(s, a)))
+		return false;
+	bool is_forgetting = s->admitted_n++ % FORGET_EVERY == 0;
+	for (size_t i = 0; i < a->claims->n; i++) {
+		if (!is_first_of_key(a->claims, i))
+			continue;
+		take_place(s, a, a->claims->v[i].key);
+		if (is_forgetting)
+			forget_old(s, a->claims->v[i].key);
+	}
+	return true;
+}
+
+/* ---- what becomes of an entry ---- */
+
+bool claims_join_keys(const struct claim_set *claims, struct buf *out)
+{
+	for (size_t i = 0; i < claims->n; i++) {
+		if (!is_first_of_key(claims, i))
+			continue;
+		if (out->len > 0 && !buf_append_char(out, KEYS_SEPARATOR))
+			return false;
+		if (!buf_append_text(out, claims->v[i].key))
+			return false;
+	}
+	return true;
+}
+
+/* The next of the joined keys, cut off in place; NULL at the end. */
+static const char *next_key(char **rest)
+{
+	char *key = *rest;
+
+	if (!key || !*key)
+		return NULL;
+	char *end = strchr(key, KEYS_SEPARATOR);
+	if (end)
+		*end = '\0';
+	*rest = end ? end + 1 : NULL;
+	return key;
+}
+
+void uses_stamp(struct store *s, struct uses *u, int64_t tick)
+{
+	bool is_late = s->now.tick_ms - tick > GUARD_MS;   /* else no mark can have passed it */
+
+	for (const char *key; (key = next_key(&u->keys));) {
+		int64_t moved = db_run(&s->db, SQL_ENTRY_MOVE, BIND(text(key), num(u->tick), num(tick), text(u->call)));
+		if (moved == 1 && is_late)
+			db_run(&s->db, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
+	}
+}
+
+static void entry_drop(struct store *s, const char *key, int64_t tick, const char *call)
+{
+	if (db_run(&s->db, SQL_ENTRY_DROP, BIND(text(key), num(tick), text(call))) == 1)
+		db_run(&s->db, SQL_WINDOW_TAKE, BIND(text(key), num(tick)));
+}
+
+void uses_refund(struct store *s, struct uses *u)
+{
+	for (const char *key; (key = next_key(&u->keys));)
+		entry_drop(s, key, u->tick, u->call);
+}
+
+void holds_drop_of(struct store *s, uint32_t owner)
+{
+	db_run(&s->db, SQL_HELD_TAKE, BIND(num(owner)));
+	db_run(&s->db, SQL_HELD_DROP, BIND(num(owner)));
+}
+
+/* ---- verbs ---- */
+
+static void hold_carry_out(struct store *s, struct op *op, void *request)
+{
+	struct hold *h = request;
+	struct admission a = { .call = h->call, .claims = &h->limits, .why = &h->why, .tick = TICK_HELD };
+
+	op->answer = limits_admit(s, &a) ? HELD : HOLD_LIMITED;
+}
+
+void store_hold(struct store *s, struct op *op, struct hold *h)
+{
+	op->needs_full = false;
+	turn_submit(s, op, hold_carry_out, h);
+}
+
+static void release_carry_out(struct store *s, struct op *op, void *request)
+{
+	struct release *r = request;
+
+	(void)op;
+	for (size_t i = 0; i < r->limits.n; i++)
+		if (is_first_of_key(&r->limits, i))
+			entry_drop(s, r->limits.v[i].key, TICK_HELD, r->call->id);
+}
+
+void store_release(struct store *s, struct op *op, struct release *r)
+{
+	op->needs_full = false;
+	turn_submit(s, op, release_carry_out, r);
+}
+
+static void show(struct store *s, struct limit_row *row)
+{
+	struct window w = { .key = row->key, .window_ms = row->window_ms };
+	int64_t closed_ms = closed_for_ms(s, row->window_ms);
+
+	window_look(s, &w);
+	int64_t held = entries_between(s, row->key, TICK_OPEN, TICK_HELD);
+	int64_t oldest = db_number(&s->db, SQL_ENTRY_OLDEST, -1,
+		BIND(text(w.key), num(mark_of(s, w.window_ms)), num(0)));
+	row->held = (uint32_t)held;
+	row->used = (uint32_t)(w.live - held);
+	row->next_free_ms = closed_ms > 0 ? closed_ms : oldest < 0 ? -1 : ms_until_left(s, oldest, w.window_ms);
+}
+
+enum err store_limits_show(struct store *s, struct limit_row *rows, size_t n)
+{
+	enum err e = read_begin(s);
+	if (e != OK)
+		return e;
+	store_now(s, &s->now);
+	if (meta_read(s))
+		for (size_t i = 0; i < n; i++)
+			show(s, &rows[i]);
+	return read_end(s);
+}

@@ -1,0 +1,66 @@
+#include "store/sqlite.h"
+#include <unistd.h>
+
+static void join_carry_out(struct store *s, struct op *op, void *request)
+{
+	const struct session *me = request;
+
+	(void)op;
+	reap_dead(s);
+	db_run(&s->db, SQL_SESSION_PUT,
+		BIND(text(me->id), num(gate_number(s->gate)), text(me->kind), text(me->agent), num(me->identity_level),
+			num((int64_t)me->uid), text(me->tenant), text(me->client), text(me->client_version),
+			text(me->backend), num((int64_t)getpid()), text(AEGIS_VERSION), num(s->now.wall_ms)));
+}
+
+/* The sockets come first: who finds the row may ring at once. Without them others still look once a second. */
+void store_session_join(struct store *s, struct op *op, const struct session *me)
+{
+	op->needs_full = false;
+	snprintf(s->session, sizeof(s->session), "%s", me->id);
+	enum err e = s->wake ? OK : wake_open(s->paths.state_dir, gate_number(s->gate), &s->wake);
+	if (e == OK)
+		e = presence_listen(s->presence);
+	turn_submit(s, op, e == OK ? join_carry_out : NULL, (void *)me);
+	op->err = e;
+}
+
+static void leave_carry_out(struct store *s, struct op *op, void *request)
+{
+	(void)op;
+	(void)request;
+	holds_drop_of(s, gate_number(s->gate));
+	db_run(&s->db, SQL_SESSION_DROP, BIND(num(gate_number(s->gate))));
+}
+
+void store_session_leave(struct store *s, struct op *op)
+{
+	op->needs_full = false;
+	turn_submit(s, op, leave_carry_out, NULL);
+}
+
+uint32_t store_number(const struct store *s)
+{
+	return gate_number(s->gate);
+}
+
+int store_wake_fd(const struct store *s)
+{
+	return s->wake ? wake_fd(s->wake) : -1;
+}
+
+void store_wake_drain(struct store *s)
+{
+	if (s->wake)
+		wake_drain(s->wake);
+}
+
+int store_watch_owner(struct store *s, const char *session_id)
+{
+	if (read_begin(s) != OK)
+		return -1;
+	int64_t number = db_number(&s->db, SQL_SESSION_NUMBER, -1, BIND(text(session_id)));
+	if (read_end(s) != OK || number < 0)
+		return -1;
+	return presence_watch(s->presence, (uint32_t)number);
+}
