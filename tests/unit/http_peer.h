@@ -16,11 +16,11 @@
 #include "base/buf.h"
 #include "base/xalloc.h"
 
-#define PEER_MAX_CONNECTIONS 256
+#define HTTP_PEER_MAX_CONNECTIONS 256
 
-struct peer;
+struct http_peer;
 struct conn {
-	struct peer *peer;
+	struct http_peer *peer;
 	int fd, number;                /* of the connection, from 0 */
 	int request;                   /* of the request on it, from 0; -1 before the first */
 	struct buf in;
@@ -28,14 +28,14 @@ struct conn {
 	char *body;                    /* NUL-terminated; lives until the next request */
 	pthread_t thread;
 };
-struct peer {
+struct http_peer {
 	void (*serve)(struct conn *c);
 	int fd, port;
 	char url[64];
 	atomic_int arrivals;           /* requests read whole */
 	atomic_int connections, closed;
 	atomic_bool is_over;
-	struct conn *conns[PEER_MAX_CONNECTIONS];
+	struct conn *conns[HTTP_PEER_MAX_CONNECTIONS];
 	pthread_t acceptor;
 };
 
@@ -112,7 +112,7 @@ static inline void conn_wait_closed(struct conn *c)
 		buf_clear(&c->in);
 }
 
-static inline void *peer_conn_main(void *arg)
+static inline void *http_peer_serve(void *arg)
 {
 	struct conn *c = arg;
 
@@ -122,9 +122,9 @@ static inline void *peer_conn_main(void *arg)
 	return NULL;
 }
 
-static inline void *peer_main(void *arg)
+static inline void *http_peer_main(void *arg)
 {
-	struct peer *p = arg;
+	struct http_peer *p = arg;
 	int fd;
 
 	while ((fd = accept(p->fd, NULL, NULL)) >= 0 && !atomic_load(&p->is_over)) {
@@ -136,16 +136,16 @@ static inline void *peer_main(void *arg)
 		c->request = -1;
 		buf_init(&c->in, 64 << 20);
 		p->conns[number] = c;
-		ck_assert_int_eq(pthread_create(&c->thread, NULL, peer_conn_main, c), 0);
+		ck_assert_int_eq(pthread_create(&c->thread, NULL, http_peer_serve, c), 0);
 		atomic_store(&p->connections, number + 1);
 	}
 	close_fdp(&fd);
 	return NULL;
 }
 
-static inline struct peer *peer_new(void (*serve)(struct conn *c))
+static inline struct http_peer *http_peer_new(void (*serve)(struct conn *c))
 {
-	struct peer *p = xcalloc(1, sizeof(*p));
+	struct http_peer *p = xcalloc(1, sizeof(*p));
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(at);
 
@@ -157,11 +157,11 @@ static inline struct peer *peer_new(void (*serve)(struct conn *c))
 	ck_assert_int_eq(listen(p->fd, 64), 0);
 	p->port = ntohs(at.sin_port);
 	(void)snprintf(p->url, sizeof(p->url), "http://127.0.0.1:%d/mcp", p->port);
-	ck_assert_int_eq(pthread_create(&p->acceptor, NULL, peer_main, p), 0);
+	ck_assert_int_eq(pthread_create(&p->acceptor, NULL, http_peer_main, p), 0);
 	return p;
 }
 
-static inline void peer_free(struct peer *p)
+static inline void http_peer_free(struct http_peer *p)
 {
 	atomic_store(&p->is_over, true);
 	(void)shutdown(p->fd, SHUT_RDWR);

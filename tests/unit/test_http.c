@@ -6,7 +6,7 @@
 #define DEADLINE_MS 20000
 
 static struct loop *l;
-static struct peer *p;
+static struct http_peer *p;
 static struct http *h;
 static struct http_headers *headers;
 
@@ -29,7 +29,7 @@ static void setup(void)
 
 static void peer_serves(void (*serve)(struct conn *c))
 {
-	p = peer_new(serve);
+	p = http_peer_new(serve);
 	h = http_to(p->url);
 }
 
@@ -39,7 +39,7 @@ static void teardown(void)
 	http_headers_drop(headers);
 	loop_free(l);
 	if (p)
-		peer_free(p);
+		http_peer_free(p);
 	h = NULL;
 	p = NULL;
 }
@@ -362,7 +362,7 @@ START_TEST(no_connection_is_not_sent)
 	peer_serves(echoes);
 	char url[64];
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/", p->port);
-	peer_free(p);
+	http_peer_free(p);
 	p = NULL;
 	post(&q);
 	ck_assert_int_eq(q.end.outcome, HTTP_NOT_SENT);
@@ -659,7 +659,7 @@ START_TEST(many_run_at_once_and_none_waits_for_another)
 	int done = 0;
 
 	peer_serves(echoes);
-	struct peer *silent = peer_new(never_answers);
+	struct http_peer *silent = http_peer_new(never_answers);
 	struct http *to_silent = http_to(silent->url);
 	probe_init(&stuck, SPAN("{}"));
 	http_start(to_silent, &stuck.r);
@@ -675,7 +675,7 @@ START_TEST(many_run_at_once_and_none_waits_for_another)
 	ck_assert_int_eq(done, MANY);
 	ck_assert(!stuck.is_done);
 	http_free(to_silent);
-	peer_free(silent);
+	http_peer_free(silent);
 	free(q);
 }
 END_TEST
