@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <sodium.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +16,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "data/secret.h"
 #include "store/bell.h"
 #include "store/bytelock.h"
 #include "store/private_file.h"
@@ -225,13 +225,16 @@ static bool fits_socket(const char *folder)
 static char *short_folder(const char *real)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	uint8_t hash[crypto_generichash_BYTES];
 	char hex[2 * HASH_SHOWN + 1];
+	uint8_t digest[32];
+	struct hash hash;
 
 	if (runtime == NULL || runtime[0] != '/')
 		return NULL;
-	crypto_generichash(hash, sizeof hash, (const unsigned char *)real, strlen(real), NULL, 0);
-	hex_encode(hex, hash, HASH_SHOWN);
+	hash_init(&hash);
+	hash_add(&hash, real, strlen(real));
+	hash_done(&hash, digest);
+	hex_encode(hex, digest, HASH_SHOWN);
 	return xasprintf("%s/aegis-%s", runtime, hex);
 }
 
