@@ -26,3 +26,21 @@ static inline bool span_is(struct span a, const char *text)
 {
 	return span_equal(a, span_of(text));
 }
+
+/* How many bytes stand before the first \n or \r; s.len when there is none. In windows, so that a text with only one of the two
+ * is not searched to its end for the other at every line. */
+static inline size_t span_line_length(struct span s)
+{
+	enum { WINDOW = 256 };
+
+	for (size_t n = 0; n < s.len; n += WINDOW) {
+		const char *at = s.at + n;
+		size_t left = s.len - n < WINDOW ? s.len - n : WINDOW;
+		const char *lf = (const char *)memchr(at, '\n', left);
+		const char *cr = (const char *)memchr(at, '\r', lf ? (size_t)(lf - at) : left);
+
+		if (cr || lf)
+			return (size_t)((cr ? cr : lf) - s.at);
+	}
+	return s.len;
+}

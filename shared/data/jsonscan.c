@@ -38,8 +38,10 @@ struct scan {
 	size_t slots_room;
 	unsigned char seed[crypto_shorthash_KEYBYTES];
 	struct buf unescaped[2];
-	enum jsonscan_fault fault;
+	enum jsonscan_fault fault; /* of the grammar: ends the scan */
 	const char *fault_at;
+	enum jsonscan_fault key_fault; /* the first fault of a key, reported when the grammar has none */
+	const char *key_fault_at;
 };
 
 static void scan_init(struct scan *s, struct span text)
@@ -55,7 +57,7 @@ static void scan_init(struct scan *s, struct span text)
 	s->slots_room = 0;
 	buf_init(&s->unescaped[0], text.len);
 	buf_init(&s->unescaped[1], text.len);
-	s->fault = JSONSCAN_OK;
+	s->fault = s->key_fault = JSONSCAN_OK;
 }
 
 static void scan_release(struct scan *s)
@@ -72,6 +74,14 @@ static const char *fail(struct scan *s, enum jsonscan_fault fault, const char *a
 	s->fault = fault;
 	s->fault_at = at;
 	return NULL;
+}
+
+static void note_key_fault(struct scan *s, enum jsonscan_fault fault, const char *at)
+{
+	if (s->key_fault)
+		return;
+	s->key_fault = fault;
+	s->key_fault_at = at;
 }
 
 /* ---- strings ------------------------------------------------------------------------------------------------------------ */
@@ -124,19 +134,18 @@ static inline const char *scan_string(struct scan *s, const char *at)
 /* ---- keys --------------------------------------------------------------------------------------------------------------- */
 
 /* Neither NUL nor a surrogate without its other half. */
-static bool check_escaped_key(struct scan *s, const char *at, const char *end)
+static void check_escaped_key(struct scan *s, const char *at, const char *end)
 {
 	while ((at = memchr(at, '\\', (size_t)(end - at)))) {
 		size_t n;
 		uint32_t code = jsontext_escape(at, end, &n);
 
 		if (code == 0)
-			return fail(s, JSONSCAN_NUL_IN_KEY, at);
+			note_key_fault(s, JSONSCAN_NUL_IN_KEY, at);
 		if (jsontext_is_high(code) || jsontext_is_low(code))
-			return fail(s, JSONSCAN_SURROGATE_IN_KEY, at);
+			note_key_fault(s, JSONSCAN_SURROGATE_IN_KEY, at);
 		at += n;
 	}
-	return true;
 }
 
 static void grow_keys(struct scan *s)
@@ -161,8 +170,7 @@ static inline const char *scan_key(struct scan *s, const char *at)
 	if (at == NULL)
 		return NULL;
 	if (s->is_escaped) {
-		if (!check_escaped_key(s, inside, at))
-			return NULL;
+		check_escaped_key(s, inside, at);
 		s->levels[s->depth - 1].has_escaped_key = true;
 	}
 	if (s->keys_n == s->keys_room)
@@ -256,7 +264,7 @@ static const char *find_twin_by_hash(struct scan *s, size_t first, size_t n)
 	return NULL;
 }
 
-static bool close_object(struct scan *s)
+static void close_object(struct scan *s)
 {
 	const struct level *l = &s->levels[s->depth - 1];
 	size_t n = s->keys_n - l->first_key;
@@ -266,8 +274,7 @@ static bool close_object(struct scan *s)
 
 	s->keys_n = l->first_key;
 	if (twin)
-		fail(s, JSONSCAN_DUPLICATE_KEY, twin - 1);
-	return twin == NULL;
+		note_key_fault(s, JSONSCAN_DUPLICATE_KEY, twin - 1);
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------------------- */
@@ -369,8 +376,8 @@ static inline const char *scan_behind(struct scan *s, const char *at)
 			return at + 1;
 		if (at == s->end || *at != s->levels[s->depth - 1].close)
 			return fail(s, JSONSCAN_SYNTAX, at);
-		if (*at == '}' && !close_object(s))
-			return NULL;
+		if (*at == '}')
+			close_object(s);
 		s->depth--;
 		at++;
 	}
@@ -408,11 +415,13 @@ enum jsonscan_fault jsonscan_check(struct span text, struct json_value *root, si
 		const char *first = jsontext_skip_blanks(s.start, s.end);
 
 		*root = (struct json_value){ jsontext_kind(*first), { first, (size_t)(at - first) } };
-	} else if (offset) {
-		*offset = (size_t)(s.fault_at - s.start);
+		s.fault = s.key_fault;
+		s.fault_at = s.key_fault_at;
 	}
+	if (s.fault && offset)
+		*offset = (size_t)(s.fault_at - s.start);
 	scan_release(&s);
-	return at ? JSONSCAN_OK : s.fault;
+	return s.fault;
 }
 
 const char *jsonscan_fault_text(enum jsonscan_fault f)

@@ -23,7 +23,8 @@ enum jsonscan_fault {
 	JSONSCAN_NUL_IN_KEY, JSONSCAN_SURROGATE_IN_KEY, JSONSCAN_TRAILING,
 };
 
-/* Checks one whole document. On JSONSCAN_OK *root is its value; otherwise *offset (may be NULL) is the byte at fault. */
+/* Checks one whole document. On JSONSCAN_OK *root is its value; otherwise *offset (may be NULL) is the byte at fault. The three
+ * faults of keys are found only when the rest is in order; *root is then set too, so that a refusal can name the message's id. */
 MUST_USE enum jsonscan_fault jsonscan_check(struct span text, struct json_value *root, size_t *offset);
 const char *jsonscan_fault_text(enum jsonscan_fault f);    /* "duplicate key", ...; never NULL */
 
@@ -42,8 +43,10 @@ char *json_text(struct json_value v, size_t cap_bytes);
 bool json_string_is(struct json_value v, const char *plain);
 bool json_to_i64(struct json_value v, int64_t *out);       /* plain integers that fit only: no fraction, no exponent */
 
-/* True when some key of the object differs from one of names[0..n) (lower and upper case as given) only by case: ASCII, and the
- * folds U+017F -> s, U+212A -> k, which Go's encoding/json takes for the same key. *which: that key, raw. */
+/* True when the raw key differs from one of names[0..n) (lower and upper case as given) only by case: ASCII, and the
+ * folds U+017F -> s, U+212A -> k, which Go's encoding/json takes for the same key. */
+bool json_key_is_case_twin(struct span raw_key, const char *const *names, size_t n);
+/* The same for the keys of an object. *which: the first such key, raw. */
 bool json_has_case_twin(struct json_value object, const char *const *names, size_t n, struct span *which);
 
 /* Appends the canonical form: no blanks, keys sorted by their unescaped bytes, strings unescaped and escaped again minimally,

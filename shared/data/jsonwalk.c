@@ -217,22 +217,24 @@ static bool folds_to(struct span folded, const char *name)
 	return name[folded.len] == '\0';
 }
 
+bool json_key_is_case_twin(struct span raw_key, const char *const *names, size_t n)
+{
+	char room[64]; /* longer than any protocol key */
+	struct span folded = { room, fold(raw_key, room, sizeof(room)) };
+
+	for (size_t i = 0; i < n && folded.len; i++)
+		if (folds_to(folded, names[i]) && !json_key_is(raw_key, names[i]))
+			return true;
+	return false;
+}
+
 bool json_has_case_twin(struct json_value object, const char *const *names, size_t n, struct span *which)
 {
 	struct json_iter it = json_iter(object);
 	struct json_value value;
-	struct span key;
-	char room[256];
 
-	while (it.is_object && json_next(&it, &key, &value)) {
-		struct span folded = { room, fold(key, room, sizeof(room)) };
-
-		for (size_t i = 0; i < n && folded.len; i++) {
-			if (folds_to(folded, names[i]) && !json_key_is(key, names[i])) {
-				*which = key;
-				return true;
-			}
-		}
-	}
+	while (it.is_object && json_next(&it, which, &value))
+		if (json_key_is_case_twin(*which, names, n))
+			return true;
 	return false;
 }

@@ -61,30 +61,20 @@ bool json_quote(struct buf *b, struct span text)
 	return fits;
 }
 
-static const char *find(const char *at, const char *end, char c)
-{
-	const char *found = memchr(at, c, (size_t)(end - at));
-
-	return found ? found : end;
-}
-
 bool json_append_line(struct json_value v, struct buf *b)
 {
 	size_t before = b->len;
-	const char *at = v.text.at, *end = v.text.at + v.text.len, *next_lf = NULL, *next_cr = NULL;
+	struct span rest = v.text;
 
-	while (at < end) { /* each search goes on where the last one ended */
-		if (next_lf == NULL || next_lf < at)
-			next_lf = find(at, end, '\n');
-		if (next_cr == NULL || next_cr < at)
-			next_cr = find(at, end, '\r');
-		const char *stop = next_lf < next_cr ? next_lf : next_cr;
+	while (rest.len > 0) {
+		size_t n = span_line_length(rest);
 
-		if (!buf_append(b, at, (size_t)(stop - at))) {
+		if (!buf_append(b, rest.at, n)) {
 			buf_truncate(b, before);
 			return false;
 		}
-		at = stop + 1;
+		n += n < rest.len; /* the break itself */
+		rest = (struct span){ rest.at + n, rest.len - n };
 	}
 	return true;
 }

@@ -16,10 +16,12 @@ typedef bool sse_event_fn(void *arg, const struct sse_event *event);  /* false: 
 enum sse_answer { SSE_MORE, SSE_STOPPED, SSE_TOO_LARGE };
 
 struct sse {
-	struct buf line, data, type, last_id;
+	struct buf line;                   /* the part of a line that came so far, unless it is the value of a data field */
+	struct buf data, type, last_id;
 	int64_t retry_ms;
-	bool was_cr, is_started, has_data;
+	bool was_cr, is_started, is_in_data, has_data, has_fields;
 };
-void sse_init(struct sse *s, size_t cap_bytes);  /* cap of one event's data and of one line */
+void sse_init(struct sse *s, size_t cap_bytes);  /* cap of one event's data and of one line; type and id have 4 KiB at most */
 void sse_release(struct sse *s);
+/* After SSE_STOPPED or SSE_TOO_LARGE only sse_release is legal. */
 MUST_USE enum sse_answer sse_feed(struct sse *s, struct span bytes, sse_event_fn *fn, void *arg);

@@ -1,0 +1,243 @@
+/* jsonrpc - what kind of message it is, and the few we say ourselves. */
+#include "data/jsonrpc.h"
+#include <stdarg.h>
+#include "base/utf8.h"
+
+static const char *const message_keys[] = { "jsonrpc", "id", "method", "params", "result", "error" };
+static const char *const params_keys[] = { "name", "arguments", "_meta", "uri", "cursor", "requestId", "progressToken",
+	"protocolVersion", "capabilities", "clientInfo", "level", "ref", "argument", "task", "requestState", "inputResponses",
+	"reason" };
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------- */
+
+static void refuse(struct jsonrpc *out, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void refuse(struct jsonrpc *out, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(out->why, sizeof(out->why), fmt, ap);
+	va_end(ap);
+	out->kind = JSONRPC_INVALID;
+	out->code = code;
+}
+
+static bool is_integer(struct json_value v)
+{
+	size_t i = v.kind == JSON_NUMBER && v.text.at[0] == '-';
+
+	while (i < v.text.len && v.text.at[i] >= '0' && v.text.at[i] <= '9')
+		i++;
+	return v.kind == JSON_NUMBER && i == v.text.len;
+}
+
+static bool is_id(struct json_value v)
+{
+	return (v.kind == JSON_STRING || is_integer(v)) && v.text.len <= JSONRPC_MAX_ID_BYTES;
+}
+
+/* True when the method is text without NUL and lone surrogates, neither empty nor too long. */
+static bool read_method(struct json_value v, struct jsonrpc *out)
+{
+	struct buf b;
+
+	buf_init(&b, JSONRPC_METHOD_SIZE - 1);
+	bool is_good = json_unescape(v, &b) && b.len > 0;
+	for (size_t i = 0, n; is_good && i < b.len; i += n) {
+		uint32_t code;
+
+		n = utf8_decode(b.data + i, b.len - i, &code);
+		is_good = n && code;
+	}
+	if (is_good)
+		memcpy(out->method, b.data, b.len + 1);
+	buf_release(&b);
+	return is_good;
+}
+
+struct message { /* the members as they stand; JSON_NONE = absent */
+	struct json_value version, id, method, params, result, error;
+	bool has_twin;       /* some key differs from one of ours only by case */
+	bool is_id_in_doubt; /* two keys might be taken for the id */
+};
+
+static void read_member(struct span key, struct json_value value, struct message *m)
+{
+	static const char *const id[] = { "id" };
+	struct json_value *const places[] = { &m->version, &m->id, &m->method, &m->params, &m->result, &m->error };
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		if (json_key_is(key, message_keys[i])) {
+			m->is_id_in_doubt |= places[i] == &m->id && m->id.kind;
+			*places[i] = value;
+			return;
+		}
+	}
+	m->has_twin |= json_key_is_case_twin(key, message_keys, ARRAY_LEN(message_keys));
+	m->is_id_in_doubt |= json_key_is_case_twin(key, id, 1);
+}
+
+static void read_members(struct json_value root, struct message *m)
+{
+	struct json_iter it = json_iter(root);
+	struct json_value value;
+	struct span key;
+
+	*m = (struct message){ 0 };
+	while (it.is_object && json_next(&it, &key, &value))
+		read_member(key, value, m);
+}
+
+/* What may be meant as a response must not be answered with its id: that one names a request of our own side. */
+static struct json_value answerable_id(const struct message *m)
+{
+	bool may_be_response = m->result.kind || m->error.kind;
+
+	return is_id(m->id) && !m->is_id_in_doubt && !may_be_response ? m->id : (struct json_value){ 0 };
+}
+
+static void classify_call(const struct message *m, struct jsonrpc *out)
+{
+	struct span which;
+
+	if (m->result.kind || m->error.kind)
+		refuse(out, -32600, "a method beside a result or an error");
+	else if (m->id.kind && !is_id(m->id))
+		refuse(out, -32600, "the id is neither a string nor an integer of at most %d bytes", JSONRPC_MAX_ID_BYTES);
+	else if (!read_method(m->method, out))
+		refuse(out, -32600, "the method is not text of 1 to %d bytes", JSONRPC_METHOD_SIZE - 1);
+	else if (m->params.kind && m->params.kind != JSON_OBJECT && m->params.kind != JSON_ARRAY)
+		refuse(out, -32600, "params is neither an object nor an array");
+	else if (json_has_case_twin(m->params, params_keys, ARRAY_LEN(params_keys), &which))
+		refuse(out, -32600, "a key of params differs from a protocol key only by case");
+	else
+		out->kind = m->id.kind ? JSONRPC_REQUEST : JSONRPC_NOTIFICATION;
+}
+
+static void classify_response(const struct message *m, struct jsonrpc *out)
+{
+	bool is_error = m->error.kind != JSON_NONE;
+
+	if (!is_error && m->result.kind == JSON_NONE)
+		refuse(out, -32600, "neither a method nor a result nor an error");
+	else if (is_error && m->result.kind)
+		refuse(out, -32600, "a result beside an error");
+	else if (is_error && m->error.kind != JSON_OBJECT)
+		refuse(out, -32600, "the error is not an object");
+	else if (!is_id(m->id) && !(is_error && m->id.kind <= JSON_NULL))
+		refuse(out, -32600, "the id is neither a string nor an integer of at most %d bytes", JSONRPC_MAX_ID_BYTES);
+	else
+		out->kind = is_error ? JSONRPC_ERROR : JSONRPC_RESULT;
+}
+
+void jsonrpc_classify(struct json_value root, struct jsonrpc *out)
+{
+	struct message m;
+
+	*out = (struct jsonrpc){ .root = root };
+	read_members(root, &m);
+	if (root.kind != JSON_OBJECT)
+		refuse(out, -32600, "not an object");
+	else if (m.has_twin)
+		refuse(out, -32600, "a key differs from a protocol key only by case");
+	else if (!json_string_is(m.version, "2.0"))
+		refuse(out, -32600, "\"jsonrpc\" is not \"2.0\"");
+	else if (m.method.kind)
+		classify_call(&m, out);
+	else
+		classify_response(&m, out);
+	if (out->kind == JSONRPC_INVALID) {
+		out->method[0] = '\0';
+		out->id = answerable_id(&m);
+		return;
+	}
+	out->id = m.id;
+	out->params = m.params;
+	out->result = m.result;
+	out->error = m.error;
+}
+
+/* The fault is no fault of the grammar: the members can be told, so that the sender is answered by id. */
+static bool is_well_formed(enum jsonscan_fault f)
+{
+	return f == JSONSCAN_DUPLICATE_KEY || f == JSONSCAN_NUL_IN_KEY || f == JSONSCAN_SURROGATE_IN_KEY;
+}
+
+void jsonrpc_read(struct span line, struct jsonrpc *out)
+{
+	struct json_value root;
+	size_t offset;
+	enum jsonscan_fault fault = jsonscan_check(line, &root, &offset);
+
+	if (fault == JSONSCAN_OK && root.kind != JSON_ARRAY) {
+		jsonrpc_classify(root, out);
+		return;
+	}
+	*out = (struct jsonrpc){ .kind = JSONRPC_BATCH };
+	if (fault)
+		refuse(out, is_well_formed(fault) ? -32600 : -32700, "%s at byte %zu", jsonscan_fault_text(fault), offset);
+	else
+		out->root = root;
+	if (is_well_formed(fault)) {
+		struct message m;
+
+		read_members(root, &m);
+		out->id = answerable_id(&m);
+	}
+}
+
+bool jsonrpc_id_key(struct json_value id, struct buf *key)
+{
+	return is_id(id) && json_canonical(id, key);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------- */
+
+static bool append_head(struct buf *b)
+{
+	return buf_append_text(b, "{\"jsonrpc\":\"2.0\"");
+}
+
+static bool append_id(struct buf *b, struct json_value id)
+{
+	return buf_append_text(b, ",\"id\":") && buf_append_span(b, id.kind ? id.text : SPAN("null"));
+}
+
+/* Leaves b as it was when something did not fit. */
+static bool finish(struct buf *b, size_t before, bool fits)
+{
+	if (!fits)
+		buf_truncate(b, before);
+	return fits;
+}
+
+bool jsonrpc_write_error(struct buf *b, struct json_value id, int code, struct span message, struct span data)
+{
+	size_t before = b->len;
+	bool fits = append_head(b) && append_id(b, id) && buf_printf(b, ",\"error\":{\"code\":%d,\"message\":", code) &&
+		json_quote(b, message);
+
+	if (fits && data.len)
+		fits = buf_append_text(b, ",\"data\":") && buf_append_span(b, data);
+	return finish(b, before, fits && buf_append_text(b, "}}"));
+}
+
+bool jsonrpc_write_result(struct buf *b, struct json_value id, struct span result)
+{
+	size_t before = b->len;
+	bool fits = append_head(b) && append_id(b, id) && buf_append_text(b, ",\"result\":") && buf_append_span(b, result) &&
+		buf_append_char(b, '}');
+
+	return finish(b, before, fits);
+}
+
+bool jsonrpc_write_call(struct buf *b, struct json_value id, const char *method, struct span params)
+{
+	size_t before = b->len;
+	bool fits = append_head(b) && (id.kind == JSON_NONE || append_id(b, id)) && buf_append_text(b, ",\"method\":") &&
+		json_quote(b, span_of(method));
+
+	if (fits && params.len)
+		fits = buf_append_text(b, ",\"params\":") && buf_append_span(b, params);
+	return finish(b, before, fits && buf_append_char(b, '}'));
+}
