@@ -21,6 +21,7 @@ void store_session_join(struct store *s, struct op *op, const struct session *me
 	enum err e = s->wake ? OK : wake_open(s->paths.state_dir, gate_number(s->gate), &s->wake);
 	if (e == OK)
 		e = presence_listen(s->presence);
+	presence_sweep(s->presence);
 	turn_submit(s, op, e == OK ? join_carry_out : NULL, (void *)me);
 	op->err = e;
 }

@@ -1,0 +1,199 @@
+#include "call.h"
+#include <assert.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "reply.h"
+#include "shim.h"
+#include "tools_page.h"
+
+#define REPLY_CAP (16 * 1024)
+
+/* ---- beginning ------------------------------------------------------------------------------------------------------------------- */
+static struct call *call_make(struct shim *s)
+{
+	struct call *c = xcalloc(1, sizeof(*c));
+	int64_t now = clock_wall_ms();
+
+	c->shim = s;
+	list_init(&c->node);
+	list_init(&c->marked);
+	c->began_us = clock_mono_us();
+	id_new(c->facts.id, now);
+	c->record.received_at_ms = now;
+	c->flight.left_tick_ms = -1;
+	return c;
+}
+
+static void note_facts(struct call *c)
+{
+	struct shim *s = c->shim;
+	struct json_value params = c->in.rpc.params;
+
+	c->tool = tools_name(json_get(params, "name"));
+	c->arguments = json_get(params, "arguments");
+	c->facts.tenant = "";
+	c->facts.agent = s->agent;
+	c->facts.backend = s->backend;
+	c->facts.tool = c->tool ? c->tool : "";
+	c->record.client = s->session.client;
+	c->record.client_version = s->session.client_version;
+	c->record.session = s->state.row.id;
+	c->record.uid = s->uid;
+	c->record.request_id = buf_span(&c->in.key);
+	record_arguments(&c->record, c->arguments, c->facts.args_hash);
+}
+
+void call_new(struct shim *s, const struct jsonrpc *rpc)
+{
+	struct call *c = call_make(s);
+
+	if (inbound_take(&s->inbounds, rpc, INBOUND_CALL, &c->in) != INBOUND_TAKEN) {
+		free(c);
+		session_id_in_use(s, rpc);
+		return;
+	}
+	list_append(&s->calls, &c->node);
+	note_facts(c);
+	if (!c->tool)
+		call_refuse(c, REFUSED_INVALID, "", "tools/call needs params with the name of a tool, a string of 1 to %d bytes",
+		            TOOLS_MAX_NAME_BYTES);
+	else if (c->arguments.kind != JSON_NONE && c->arguments.kind != JSON_OBJECT)
+		call_refuse(c, REFUSED_INVALID, "", "the arguments of tools/call must be an object");
+	if (c->refusal.reason != REFUSED_NONE)
+		c->stage = STAGE_FINISH;
+	turn_mark(&s->turn, c);
+}
+
+struct call *call_of(struct inbound *in)
+{
+	return container_of(in, struct call, in);
+}
+
+/* ---- on the way ------------------------------------------------------------------------------------------------------------------ */
+enum step call_refuse(struct call *c, enum refusal_reason why, const char *rule, const char *fmt, ...)
+{
+	char sentence[sizeof(c->refusal.sentence)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	refusal_set(&c->refusal, why, "%s", sentence);
+	snprintf(c->refusal.rule, sizeof(c->refusal.rule), "%s", rule);
+	c->refused_at = stage_name(c->stage);
+	return STEP_STOP;
+}
+
+struct buf *call_body(struct call *c)
+{
+	buf_release(&c->body);
+	buf_init(&c->body, RECORD_MAX_BODY);
+	return &c->body;
+}
+
+void call_seal_evidence(struct call *c, enum evidence_kind kind, const char *verdict, bool has_body)
+{
+	assert(has_body);                       /* all parts are capped, together far below the cap */
+	c->evidence = (struct evidence){ .call = c->facts.id, .agent = c->facts.agent, .backend = c->facts.backend,
+		.tool = c->facts.tool, .verdict = verdict, .kind = kind, .at_ms = clock_wall_ms(), .body = buf_span(&c->body) };
+	memcpy(c->evidence.args_hash, c->facts.args_hash, sizeof(c->evidence.args_hash));
+	evidence_seal(&c->evidence);
+}
+
+void call_start_over(struct call *c)
+{
+	c->rounds++;
+	c->stage = STAGE_ACL;
+}
+
+void call_repeat(struct call *c)
+{
+	c->flight = (struct flight){ .left_tick_ms = -1 };
+	buf_release(&c->outcome.excerpt);
+	c->outcome = (struct record_outcome){ 0 };
+	c->refusal = (struct refusal){ 0 };
+	c->is_recorded = c->is_unsettled = c->is_repeatable = false;
+	c->was_repeated = true;
+	call_start_over(c);
+}
+
+bool call_is_in_flight(const struct call *c)
+{
+	return c->flight.is_committed && !c->flight.is_done;
+}
+
+void call_end(struct call *c, const char *by, int64_t give_up_ms)
+{
+	if (c->stage == STAGE_FINISH || c->flight.is_done)
+		return;                         /* its outcome is on the way to the record */
+	snprintf(c->outcome.ended_by, sizeof(c->outcome.ended_by), "%s", by);
+	if (call_is_in_flight(c)) {
+		loop_timer_set(c->shim->loop, &c->flight.give_up_timer, give_up_ms);
+		return;
+	}
+	c->is_dropped = true;
+	if (c->is_asking)
+		return;                         /* forward_told will find it dropped */
+	call_refuse(c, REFUSED_CANCELLED, "", "the %s ended the call while it waited. It was not executed.", by);
+	c->stage = STAGE_FINISH;
+	turn_mark(&c->shim->turn, c);
+}
+
+void call_drop(struct call *c, const char *by, int64_t give_up_ms)
+{
+	call_end(c, by, give_up_ms);
+	c->is_dropped = true;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------------------------------- */
+static void reply_refusal(struct call *c)
+{
+	const struct config_agent *a = c->rules ? config_agent(c->rules->config, c->facts.agent) : NULL;
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, REPLY_CAP);
+	if (refusal_write(&c->refusal, c->in.rpc.id, c->facts.id, a ? a->deny_as : DENY_AS_ERROR, &line))
+		reply_buf(&c->shim->host, &line);
+	else
+		reply_error(&c->shim->host, c->in.rpc.id, refusal_code(c->refusal.reason), "the call was refused");
+}
+
+void call_reply(struct call *c)
+{
+	if (c->is_replied || c->is_dropped)
+		return;
+	c->is_replied = true;
+	if (c->reply)
+		host_send(&c->shim->host, c->reply, c->reply_bytes);
+	else
+		reply_refusal(c);
+	c->reply = NULL;
+}
+
+static void call_log(const struct call *c)
+{
+	log_info("call", "id=%s tool=%.64s verdict=%s ms=%lld", c->facts.id, c->facts.tool,
+	         c->refusal.reason != REFUSED_NONE ? refusal_reason_text(c->refusal.reason) : outcome_text(c->outcome.kind),
+	         (long long)((clock_mono_us() - c->began_us) / 1000));
+}
+
+void call_exit(struct call *c)
+{
+	assert(!c->is_asking && !c->flight.stamp_op.is_submitted && !call_is_in_flight(c));
+	call_reply(c);
+	call_log(c);
+	loop_timer_clear(&c->flight.stamp_timer);
+	loop_timer_clear(&c->flight.give_up_timer);
+	list_remove(&c->marked);
+	list_remove(&c->node);
+	ruleset_drop(c->rules);
+	claims_release(&c->claims);
+	record_call_release(&c->record);
+	buf_release(&c->outcome.excerpt);
+	buf_release(&c->body);
+	inbound_release(&c->in);
+	free(c->tool);
+	free(c->reply);
+	free(c);
+}

@@ -1,0 +1,80 @@
+/* call - one tools/call from the client's line to its one exit. Owns its bytes; facts are set by the stages from the top down and
+ * never changed by a later one. Lives in shim->calls until call_exit. */
+#pragma once
+#include "domain/acl.h"
+#include "inbound.h"
+#include "pipeline.h"
+#include "record.h"
+#include "refusal.h"
+#include "rules.h"
+#include "upstream.h"
+
+#define CALL_MAX_TOOL_BYTES 256
+
+/* From the commit point on: the call is on its way to the backend. */
+struct flight {
+	struct delivery delivery;
+	bool is_committed, has_left, is_done, is_stamped;
+	int64_t committed_us, left_us, left_tick_ms;
+	uint32_t epoch;
+	struct op stamp_op;
+	struct stamp stamp;
+	struct loop_timer stamp_timer;       /* open for a second: its use may begin to age */
+	struct loop_timer give_up_timer;     /* cancelled by the client, and the backend does not answer */
+};
+
+struct call {
+	struct shim *shim;
+	struct list node;                    /* shim->calls */
+	struct list marked;                  /* turn->marked, or alone */
+	struct inbound in;
+	char *tool;                          /* its name, unescaped */
+	struct json_value arguments;
+	struct call_facts facts;
+	struct record_call record;           /* what all its audit rows say */
+	int64_t began_us;
+	bool is_dropped;                     /* ended from outside: never goes on, nobody reads its answer */
+
+	enum call_stage stage;
+	unsigned rounds;                     /* how often it began at the top */
+	struct ruleset *rules;
+	struct acl_answer acl;
+	bool is_known_tool;
+	struct claim_set claims;
+	struct refusal refusal;              /* reason NONE = not refused */
+	const char *refused_at;              /* by which stage */
+
+	bool is_asking;                      /* between STEP_STORE and told */
+	struct op op;
+	struct evidence evidence;
+	struct buf body;                     /* of the evidence */
+	struct commit commit;
+	struct settle settle;
+
+	struct flight flight;
+	struct record_outcome outcome;
+	char *reply;                         /* the backend's answer as a line, until it goes to the client */
+	size_t reply_bytes;
+	bool is_recorded, is_replied, is_unsettled;
+	bool is_repeatable, was_repeated;    /* the backend had ended the session: proof that it did not run */
+};
+
+/* A tools/call the client has sent. Marks it to be judged, or answers a malformed one at once. */
+void call_new(struct shim *s, const struct jsonrpc *rpc);
+struct call *call_of(struct inbound *in);    /* of kind INBOUND_CALL */
+
+/* Ends it with a refusal; the sentence gets ". The call was not executed." from the caller. Always STEP_STOP. */
+enum step call_refuse(struct call *c, enum refusal_reason why, const char *rule, const char *fmt, ...) PRINTF_LIKE(4, 5);
+struct buf *call_body(struct call *c);       /* emptied, for the body of the next audit row */
+void call_seal_evidence(struct call *c, enum evidence_kind kind, const char *verdict, bool has_body);
+void call_repeat(struct call *c);            /* once more from the top, after its first flight was settled */
+void call_start_over(struct call *c);        /* back to the top, to be judged by the rules now in force */
+
+/* The client, or the end of the session, wants no answer. Before the commit point it is never forwarded; after it, the outcome is
+ * still recorded, for give_up_ms at the most. */
+void call_drop(struct call *c, const char *by, int64_t give_up_ms);
+void call_end(struct call *c, const char *by, int64_t give_up_ms);   /* the same, but what comes in time is still said */
+bool call_is_in_flight(const struct call *c);
+
+void call_reply(struct call *c);             /* says to the client what there is to say; once */
+void call_exit(struct call *c);              /* the one exit: replies, releases, frees */

@@ -1,0 +1,104 @@
+#include "ending.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "call.h"
+#include "shim.h"
+
+#define DRAIN_MS 600                     /* for calls in flight ... */
+#define PART_MS  900                     /* ... and all together */
+#define HARD_MS  980                     /* whatever still blocks then */
+
+static int64_t elapsed_ms(const struct ending *e)
+{
+	return (clock_mono_us() - e->began_us) / 1000;
+}
+
+static bool is_idle(const struct shim *s)
+{
+	return list_is_empty(&s->calls) && relay_is_idle(&s->relay) && tools_is_idle(&s->tools);
+}
+
+static void give_up(struct loop_timer *t)
+{
+	struct ending *e = container_of(t, struct ending, timer);
+	struct shim *s = e->shim;
+
+	if (e->phase == ENDING_PARTING) {
+		e->phase = ENDING_OVER;
+		return;
+	}
+	relay_give_up(&s->relay);
+	tools_give_up(&s->tools);
+}
+
+void ending_begin(struct ending *e, const char *why)
+{
+	struct shim *s = e->shim;
+
+	if (e->phase >= ENDING_DRAINING)
+		return;
+	log_info("session.ending", "why=%s calls_open=%d", why, !list_is_empty(&s->calls));
+	e->phase = ENDING_DRAINING;
+	e->began_us = clock_mono_us();
+	signals_hard_end(HARD_MS);
+	host_stop_reading(&s->host);
+	session_state_release(&s->session);
+	list_for_each(c, &s->calls, struct call, node)
+		call_end(c, "end of the session", DRAIN_MS);
+	loop_timer_set(s->loop, &e->timer, DRAIN_MS);
+	loop_hurry(s->loop);
+}
+
+void ending_of_input(struct ending *e)
+{
+	if (e->shim->host.in.kind == HOST_FILE && e->phase == ENDING_NOT) {
+		e->phase = ENDING_EMPTYING;
+		loop_hurry(e->shim->loop);
+	} else {
+		ending_begin(e, "end of input");
+	}
+}
+
+static void parted(void *arg)
+{
+	struct ending *e = arg;
+	e->has_parted = true;
+}
+
+static void part(struct ending *e)
+{
+	struct shim *s = e->shim;
+	int64_t left = PART_MS - elapsed_ms(e);
+
+	if (left < 1)
+		left = 1;
+	e->phase = ENDING_PARTING;
+	journal_end(&s->journal);
+	state_leave(&s->state);
+	loop_timer_set(s->loop, &e->timer, left);
+	upstream_end(s->upstream, left, parted, e);
+	loop_hurry(s->loop);
+}
+
+void ending_turn(struct ending *e)
+{
+	struct shim *s = e->shim;
+
+	if (e->phase == ENDING_EMPTYING && is_idle(s) && s->session.held_n == 0 && host_is_flushed(&s->host))
+		ending_begin(e, "end of input");
+	if (e->phase == ENDING_DRAINING && is_idle(s))
+		part(e);
+	if (e->phase == ENDING_PARTING && e->has_parted && s->state.is_left && (host_is_flushed(&s->host) || s->host.is_gone))
+		e->phase = ENDING_OVER;
+}
+
+void ending_init(struct ending *e, struct shim *shim)
+{
+	*e = (struct ending){ .shim = shim };
+	loop_timer_init(&e->timer, give_up);
+}
+
+void ending_release(struct ending *e)
+{
+	loop_timer_clear(&e->timer);
+}

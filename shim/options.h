@@ -1,0 +1,13 @@
+/* options - the command line of aegis-shim. */
+#pragma once
+#include <stdbool.h>
+#include "base/attr.h"
+
+struct options {               /* all borrowed from argv; NULL = not given */
+	const char *agent, *config, *backend, *state_dir, *log_level;
+};
+
+enum options_answer { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
+
+/* Reads argv. DONE: --help or --version was printed. WRONG: a sentence stands on stderr. */
+MUST_USE enum options_answer options_read(int argc, char **argv, struct options *out);

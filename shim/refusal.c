@@ -1,0 +1,147 @@
+#include "refusal.h"
+#include <inttypes.h>
+
+#define DATA_CAP (8 * 1024)
+
+static const struct { const char *text; int code; } reasons[] = {
+	[REFUSED_NONE]            = { "none",               -32603 },
+	[REFUSED_DENIED]          = { "denied",             -32001 },
+	[REFUSED_UNKNOWN_TOOL]    = { "unknown_tool",       -32001 },
+	[REFUSED_UNKNOWN_AGENT]   = { "unknown_agent",      -32001 },
+	[REFUSED_ROOM]            = { "room",               -32001 },
+	[REFUSED_POLICY]          = { "policy",             -32001 },
+	[REFUSED_LOOP]            = { "loop",               -32001 },
+	[REFUSED_RATE]            = { "rate",               -32002 },
+	[REFUSED_HELD]            = { "held",               -32002 },
+	[REFUSED_QUEUE]           = { "queue_wait",         -32003 },
+	[REFUSED_APPROVAL]        = { "refused",            -32004 },
+	[REFUSED_CANCELLED]       = { "cancelled",          -32004 },
+	[REFUSED_UNREACHABLE]     = { "unreachable",        -32005 },
+	[REFUSED_UNKNOWN_OUTCOME] = { "unknown_outcome",    -32006 },
+	[REFUSED_AFTER_UNKNOWN]   = { "held_after_unknown", -32006 },
+	[REFUSED_STORE]           = { "store",              -32603 },
+	[REFUSED_CONFIG]          = { "config",             -32603 },
+	[REFUSED_INVALID]         = { "invalid",            -32602 },
+};
+
+const char *refusal_reason_text(enum refusal_reason r)
+{
+	return reasons[r].text;
+}
+
+int refusal_code(enum refusal_reason r)
+{
+	return reasons[r].code;
+}
+
+void refusal_set(struct refusal *r, enum refusal_reason why, const char *fmt, ...)
+{
+	va_list ap;
+
+	*r = (struct refusal){ .reason = why, .executed = EXECUTED_NO, .retry_after_ms = -1 };
+	va_start(ap, fmt);
+	vsnprintf(r->sentence, sizeof(r->sentence), fmt, ap);
+	va_end(ap);
+}
+
+/* ---- limits ---------------------------------------------------------------------------------------------------------------- */
+static const char *by_whom(enum limit_scope s)
+{
+	switch (s) {
+	case LIMIT_AGENT_TOOL: return "by this agent";
+	case LIMIT_AGENT:      return "by this agent over all its backends";
+	case LIMIT_UID:        return "by this user";
+	case LIMIT_GLOBAL:     return "by all agents together";
+	}
+	return "";
+}
+
+/* For people: whole seconds, never less than one. */
+static void write_wait(char *out, size_t size, int64_t ms)
+{
+	int64_t s = (ms + 999) / 1000;
+
+	if (s < 1)
+		s = 1;
+	if (s < 120)
+		snprintf(out, size, "%" PRId64 " s", s);
+	else if (s < 7200)
+		snprintf(out, size, "%" PRId64 " min", (s + 59) / 60);
+	else
+		snprintf(out, size, "%" PRId64 " h", (s + 3599) / 3600);
+}
+
+static void write_subject(char *out, size_t size, const char *backend, const struct limit_claim *claim)
+{
+	if (strcmp(claim->tool, "*") != 0)
+		snprintf(out, size, "%.128s", claim->tool);
+	else if (claim->scope == LIMIT_AGENT || claim->scope == LIMIT_UID)
+		snprintf(out, size, "all tools");
+	else
+		snprintf(out, size, "all tools of backend %.64s", backend);
+}
+
+void refusal_set_limit(struct refusal *r, const char *backend, const struct limit_refusal *c)
+{
+	char subject[200], wait[40], window_text[48];
+	struct buf window;
+
+	buf_init(&window, sizeof(window_text) - 1);
+	snprintf(window_text, sizeof(window_text), "%s", limit_write_duration(&window, c->claim->window_ms) ? window.data : "?");
+	buf_release(&window);
+	write_subject(subject, sizeof(subject), backend, c->claim);
+	write_wait(wait, sizeof(wait), c->retry_after_ms);
+	refusal_set(r, c->is_held ? REFUSED_HELD : REFUSED_RATE,
+	            "rate limit for %s: %u of %u calls in %s %s %s; next free in %s. The call was not executed.", subject,
+	            c->used + c->held, c->claim->max_count, window_text, c->is_held ? "held for waiting calls" : "used",
+	            by_whom(c->claim->scope), wait);
+	snprintf(r->rule, sizeof(r->rule), "rate limit %.128s %u/%s", c->claim->tool, c->claim->max_count, window_text);
+	r->retry_after_ms = c->retry_after_ms;
+	r->has_limit = true;
+	r->limit.scope = limit_scope_text(c->claim->scope);
+	r->limit.window_ms = c->claim->window_ms;
+	r->limit.max_count = c->claim->max_count;
+	r->limit.used = c->used;
+	r->limit.held = c->held;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------------------- */
+/* Whether a tool is forbidden or does not exist is for the audit, not for the agent: nothing may tell the two apart. */
+static bool is_hidden(const struct refusal *r)
+{
+	return r->reason == REFUSED_DENIED || r->reason == REFUSED_UNKNOWN_TOOL;
+}
+
+static bool write_data(const struct refusal *r, const char *request_id, struct buf *b)
+{
+	const char *reason = refusal_reason_text(is_hidden(r) ? REFUSED_DENIED : r->reason);
+	bool ok = buf_printf(b, "{\"reason\":\"%s\",\"executed\":\"%s\"", reason, executed_text(r->executed));
+
+	if (ok && request_id && *request_id)
+		ok = buf_printf(b, ",\"request_id\":\"%s\"", request_id);
+	if (ok && r->rule[0] && !is_hidden(r))
+		ok = buf_append_text(b, ",\"rule\":") && json_quote(b, span_of(r->rule));
+	if (ok && r->retry_after_ms >= 0)
+		ok = buf_printf(b, ",\"retry_after_ms\":%" PRId64, r->retry_after_ms);
+	if (ok && r->has_limit)
+		ok = buf_printf(b, ",\"limit\":{\"scope\":\"%s\",\"window\":%" PRId64 ",\"max_count\":%u,\"used\":%u,\"held\":%u}",
+		                r->limit.scope, r->limit.window_ms, r->limit.max_count, r->limit.used, r->limit.held);
+	return ok && buf_append_char(b, '}');
+}
+
+static bool write_result(const struct refusal *r, struct json_value id, struct buf *b, struct buf *out)
+{
+	return buf_append_text(b, "{\"content\":[{\"type\":\"text\",\"text\":") && json_quote(b, span_of(r->sentence)) &&
+	       buf_append_text(b, "}],\"isError\":true}") && jsonrpc_write_result(out, id, buf_span(b));
+}
+
+bool refusal_write(const struct refusal *r, struct json_value id, const char *request_id, enum config_deny_as as, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf b = { 0 };
+
+	buf_init(&b, DATA_CAP);
+	if (as == DENY_AS_RESULT && r->reason != REFUSED_INVALID)
+		return write_result(r, id, &b, out);
+	return write_data(r, request_id, &b) &&
+	       jsonrpc_write_error(out, id, refusal_code(r->reason), span_of(r->sentence), buf_span(&b));
+}

@@ -1,0 +1,31 @@
+/* refusal - how a "no" is said to the agent: code, reason, one plain sentence that holds all that matters, and data for programs.
+ * Pure. Never a backend's URL, header or credential. */
+#pragma once
+#include "data/jsonrpc.h"
+#include "store/store.h"
+
+enum refusal_reason {
+	REFUSED_NONE, REFUSED_DENIED, REFUSED_UNKNOWN_TOOL, REFUSED_UNKNOWN_AGENT, REFUSED_ROOM, REFUSED_POLICY, REFUSED_LOOP,
+	REFUSED_RATE, REFUSED_HELD, REFUSED_QUEUE, REFUSED_APPROVAL, REFUSED_CANCELLED, REFUSED_UNREACHABLE, REFUSED_UNKNOWN_OUTCOME,
+	REFUSED_AFTER_UNKNOWN, REFUSED_STORE, REFUSED_CONFIG, REFUSED_INVALID,
+};
+
+struct refusal {
+	enum refusal_reason reason;
+	enum executed executed;
+	char rule[200];                      /* what decided; "" = nothing to name */
+	char sentence[600];
+	int64_t retry_after_ms;              /* -1 = not said */
+	bool has_limit;
+	struct { const char *scope; int64_t window_ms; uint32_t max_count, used, held; } limit;
+};
+
+const char *refusal_reason_text(enum refusal_reason r);  /* "denied", ... */
+int refusal_code(enum refusal_reason r);                 /* -32001, ... */
+
+void refusal_set(struct refusal *r, enum refusal_reason why, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* A full window: code, sentence and data from the claim and its counts. */
+void refusal_set_limit(struct refusal *r, const char *backend, const struct limit_refusal *c);
+
+/* The whole answer, without line end: an error, or a tool result with isError. request_id: the call's id in the audit. False: cap passed. */
+MUST_USE bool refusal_write(const struct refusal *r, struct json_value id, const char *request_id, enum config_deny_as as, struct buf *out);

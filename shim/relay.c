@@ -1,0 +1,242 @@
+#include "relay.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "call.h"
+#include "reply.h"
+#include "shim.h"
+
+#define CANCELLED_WAIT_MS 10000       /* a cancelled request's answer is waited for this long, and thrown away */
+#define INITIALIZE_MS     30000
+
+struct errand {
+	struct relay *relay;
+	struct list node;
+	struct inbound in;
+	struct delivery delivery;
+	struct loop_timer timer;      /* cancelled, and no answer comes */
+	relay_after_fn *after;
+	bool is_answered, was_repeated;
+};
+
+/* ---- client to backend ----------------------------------------------------------------------------------------------------- */
+static void answered(struct delivery *d, const struct jsonrpc *response)
+{
+	struct errand *e = container_of(d, struct errand, delivery);
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	e->is_answered = true;
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (!e->in.is_cancelled && reply_write_answer(response, e->in.rpc.id, &line))
+		reply_buf(&e->relay->shim->host, &line);
+	if (e->after)
+		e->after(e->relay->shim, response);
+	e->after = NULL;
+}
+
+static void reply_failure(struct errand *e, const struct delivery_end *end)
+{
+	struct refusal r;
+	bool is_unknown = end->fate == FATE_UNKNOWN;
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	refusal_set(&r, is_unknown ? REFUSED_UNKNOWN_OUTCOME : REFUSED_UNREACHABLE, "backend %s did not answer %.64s: %.200s",
+	            e->relay->shim->backend, e->in.rpc.method, end->cause ? end->cause : "no connection");
+	r.executed = is_unknown ? EXECUTED_UNKNOWN : EXECUTED_NO;
+	r.retry_after_ms = end->retry_after_ms;
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (refusal_write(&r, e->in.rpc.id, NULL, DENY_AS_ERROR, &line))
+		reply_buf(&e->relay->shim->host, &line);
+}
+
+/* The backend had ended the session, so it did not run: once more, in the new one. */
+static bool repeats(struct errand *e, const struct delivery_end *end)
+{
+	if (!end->has_session_ended || e->was_repeated || e->in.is_cancelled)
+		return false;
+	e->was_repeated = true;
+	upstream_send(e->relay->shim->upstream, &e->delivery);
+	return true;
+}
+
+static void done(struct delivery *d, const struct delivery_end *end)
+{
+	struct errand *e = container_of(d, struct errand, delivery);
+	struct shim *s = e->relay->shim;
+	bool is_request = e->in.rpc.kind == JSONRPC_REQUEST;
+	relay_after_fn *after = e->after;
+	bool is_over = e->is_answered || end->fate == FATE_ACCEPTED;
+
+	if (repeats(e, end))
+		return;
+	if (is_request && !e->is_answered && !e->in.is_cancelled)
+		reply_failure(e, end);
+	if (!is_over)
+		log_info("relay.failed", "method=%s http=%d: %s", e->in.rpc.method, end->http_status, end->cause ? end->cause : "");
+	loop_timer_clear(&e->timer);
+	list_remove(&e->node);
+	inbound_release(&e->in);
+	free(e);
+	if (after)
+		after(s, NULL);
+}
+
+static void waited_long_enough(struct loop_timer *t)
+{
+	struct errand *e = container_of(t, struct errand, timer);
+	upstream_cancel(e->relay->shim->upstream, &e->delivery);
+}
+
+/* Some requests are open as long as they like. */
+static int64_t timeout_of(const struct jsonrpc *rpc, const struct config_backend *b)
+{
+	if (strcmp(rpc->method, "initialize") == 0)
+		return b->timeout_ms < INITIALIZE_MS ? b->timeout_ms : INITIALIZE_MS;
+	if (strcmp(rpc->method, "tasks/result") == 0 || strcmp(rpc->method, "subscriptions/listen") == 0)
+		return 0;
+	return b->timeout_ms;
+}
+
+static void send_errand(struct relay *r, struct errand *e)
+{
+	const struct config_backend *b = shim_backend(r->shim);
+
+	e->delivery = (struct delivery){
+		.body = inbound_span(&e->in),
+		.message = &e->in.rpc,
+		.timeout_ms = b ? timeout_of(&e->in.rpc, b) : INITIALIZE_MS,
+		.answered = answered,
+		.done = done,
+	};
+	list_append(&r->errands, &e->node);
+	upstream_send(r->shim->upstream, &e->delivery);
+}
+
+void relay_from_client(struct relay *r, const struct jsonrpc *rpc, relay_after_fn *after)
+{
+	struct errand *e = xcalloc(1, sizeof(*e));
+
+	if (inbound_take(&r->shim->inbounds, rpc, INBOUND_RELAYED, &e->in) != INBOUND_TAKEN) {
+		free(e);
+		session_id_in_use(r->shim, rpc);
+		if (after)
+			after(r->shim, NULL);
+		return;
+	}
+	e->relay = r;
+	e->after = after;
+	list_init(&e->node);
+	loop_timer_init(&e->timer, waited_long_enough);
+	send_errand(r, e);
+}
+
+void relay_cancel(struct inbound *in)
+{
+	struct errand *e = container_of(in, struct errand, in);
+
+	if (in->is_cancelled)
+		return;
+	in->is_cancelled = true;
+	loop_timer_set(e->relay->shim->loop, &e->timer, CANCELLED_WAIT_MS);
+}
+
+void relay_give_up(struct relay *r)
+{
+	list_for_each(e, &r->errands, struct errand, node)
+		upstream_cancel(r->shim->upstream, &e->delivery);
+}
+
+bool relay_is_idle(const struct relay *r)
+{
+	return list_is_empty(&r->errands);
+}
+
+/* ---- backend to client --------------------------------------------------------------------------------------------------------- */
+static bool is_blocked(const struct shim *s, const char *method, const char **what)
+{
+	const struct config_agent *a = config_agent(s->rules.current->config, s->agent);
+
+	*what = method;
+	if (strcmp(method, "sampling/createMessage") == 0)
+		return !a || !a->may_sample;
+	if (strcmp(method, "elicitation/create") == 0)
+		return !a || !a->may_elicit;
+	if (strcmp(method, "roots/list") == 0)
+		return !a || !a->may_list_roots;
+	return false;
+}
+
+/* Says no to the backend in the client's place. */
+static void refuse_backend(struct relay *r, const struct jsonrpc *rpc, int code, const char *why)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+	struct jsonrpc answer;
+
+	buf_init(&line, 4096);
+	if (!jsonrpc_write_error(&line, rpc->id, code, span_of(why), (struct span){ 0 }))
+		return;
+	jsonrpc_read(buf_span(&line), &answer);
+	relay_from_client(r, &answer, NULL);
+}
+
+static void ask_client(struct relay *r, const struct jsonrpc *rpc)
+{
+	CLEANUP(buf_release) struct buf key = { 0 };
+	const char *what;
+
+	buf_init(&key, 8 * JSONRPC_MAX_ID_BYTES);
+	if (is_blocked(r->shim, rpc->method, &what)) {
+		journal_blocked(&r->shim->journal, rpc->method, "", "the rules of this agent block this request of the backend");
+		refuse_backend(r, rpc, -32601, "the rules of this agent do not allow this request");
+	} else if (map_size(r->asked) >= RELAY_MAX_ASKED || !jsonrpc_id_key(rpc->id, &key)) {
+		refuse_backend(r, rpc, -32603, "too many requests are waiting for the client");
+	} else if (!reply_message(&r->shim->host, rpc->root)) {
+		refuse_backend(r, rpc, -32603, "the request is longer than the client can read");
+	} else {
+		map_set(r->asked, buf_span(&key), r);
+	}
+}
+
+void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
+{
+	switch (rpc->kind) {
+	case JSONRPC_REQUEST:
+		ask_client(r, rpc);
+		break;
+	case JSONRPC_NOTIFICATION:
+		tools_notice(&r->shim->tools, rpc);
+		if (!reply_message(&r->shim->host, rpc->root))
+			log_warn("relay.dropped", "method=%.64s: a notification longer than the client can read", rpc->method);
+		break;
+	case JSONRPC_RESULT:
+	case JSONRPC_ERROR:
+	case JSONRPC_BATCH:
+	case JSONRPC_INVALID:
+		log_warn("relay.dropped", "kind=%d %s: the backend sent what nobody asked for", (int)rpc->kind, rpc->why);
+		break;
+	}
+}
+
+/* ---- the client's answers -------------------------------------------------------------------------------------------------------- */
+void relay_answer_from_client(struct relay *r, const struct jsonrpc *rpc)
+{
+	CLEANUP(buf_release) struct buf key = { 0 };
+
+	buf_init(&key, 8 * JSONRPC_MAX_ID_BYTES);
+	if (jsonrpc_id_key(rpc->id, &key) && map_remove(r->asked, buf_span(&key)))
+		relay_from_client(r, rpc, NULL);
+	else
+		log_info("relay.dropped", "an answer to no open request");
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------------------------- */
+void relay_init(struct relay *r, struct shim *shim)
+{
+	*r = (struct relay){ .shim = shim, .asked = map_new() };
+	list_init(&r->errands);
+}
+
+void relay_release(struct relay *r)
+{
+	map_free(r->asked, NULL);
+	r->asked = NULL;
+}

@@ -1,0 +1,32 @@
+/* relay - everything that is not governed passes through, both ways, with unchanged bytes: the client's requests, notifications and
+ * answers; the backend's notifications and requests. One table of open ids per direction. */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "data/jsonrpc.h"
+#include "inbound.h"
+#include "upstream.h"
+
+#define RELAY_MAX_ASKED 1024          /* the backend's requests the client has not answered */
+
+struct shim;
+
+struct relay {
+	struct shim *shim;
+	struct list errands;          /* struct errand: on their way to the backend */
+	struct map *asked;            /* ids of the backend's open requests */
+};
+
+void relay_init(struct relay *r, struct shim *shim);
+void relay_release(struct relay *r);
+
+/* after: called once when it is over, with the backend's answer, or NULL when there is none. May be NULL. */
+typedef void relay_after_fn(struct shim *s, const struct jsonrpc *answer);
+void relay_from_client(struct relay *r, const struct jsonrpc *rpc, relay_after_fn *after);
+void relay_answer_from_client(struct relay *r, const struct jsonrpc *rpc);
+void relay_from_backend(struct relay *r, const struct jsonrpc *rpc);
+
+/* The client cancelled this relayed request: the backend was told; its answer is dropped. */
+void relay_cancel(struct inbound *in);
+void relay_give_up(struct relay *r);  /* cancels everything that is on its way */
+bool relay_is_idle(const struct relay *r);

@@ -1,0 +1,79 @@
+#include "reply.h"
+#include "base/log.h"
+#include "host.h"
+
+#define SMALL_CAP (16 * 1024)
+
+void reply_buf(struct host *h, struct buf *b)
+{
+	size_t n = b->len;
+	host_send(h, buf_take(b), n);
+}
+
+bool reply_message(struct host *h, struct json_value message)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (!buf_reserve(&line, message.text.len) || !json_append_line(message, &line))
+		return false;
+	reply_buf(h, &line);
+	return true;
+}
+
+void reply_error_data(struct host *h, struct json_value id, int code, const char *text, struct span data)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, SMALL_CAP);
+	if (jsonrpc_write_error(&line, id, code, span_of(text), data))
+		reply_buf(h, &line);
+	else
+		log_error("reply.lost", "code=%d: the answer passed its cap", code);
+}
+
+void reply_error(struct host *h, struct json_value id, int code, const char *text)
+{
+	reply_error_data(h, id, code, text, (struct span){ 0 });
+}
+
+bool reply_write_too_long(struct json_value id, size_t bytes, bool is_call, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf text = { 0 }, result = { 0 };
+
+	buf_init(&text, SMALL_CAP);
+	buf_init(&result, SMALL_CAP);
+	if (!buf_printf(&text, "the answer is %zu bytes long, more than the %d bytes an MCP client can read in one message%s", bytes,
+	                HOST_MAX_LINE_BYTES, is_call ? "; the call was executed, ask for less at once" : ""))
+		return false;
+	if (!is_call)
+		return jsonrpc_write_error(out, id, -32603, buf_span(&text), (struct span){ 0 });
+	return buf_append_text(&result, "{\"content\":[{\"type\":\"text\",\"text\":") && json_quote(&result, buf_span(&text)) &&
+	       buf_append_text(&result, "}],\"isError\":true}") && jsonrpc_write_result(out, id, buf_span(&result));
+}
+
+static bool copy(struct buf *out, const char *from, const char *to)
+{
+	return json_append_line((struct json_value){ JSON_OBJECT, { from, (size_t)(to - from) } }, out);
+}
+
+static bool write_answer(const struct jsonrpc *answer, struct json_value id, bool is_call, struct buf *out)
+{
+	struct span all = answer->root.text, theirs = answer->id.text;
+
+	if (buf_reserve(out, all.len + id.text.len) && copy(out, all.at, theirs.at) && buf_append_span(out, id.text) &&
+	    copy(out, theirs.at + theirs.len, all.at + all.len))
+		return true;
+	buf_clear(out);
+	return reply_write_too_long(id, all.len, is_call, out);
+}
+
+bool reply_write_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out)
+{
+	return write_answer(answer, id, false, out);
+}
+
+bool reply_write_call_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out)
+{
+	return write_answer(answer, id, true, out);
+}

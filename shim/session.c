@@ -1,0 +1,302 @@
+#include "session.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "call.h"
+#include "reply.h"
+#include "shim.h"
+
+#define HELD_MAX       1024                  /* with so much held back, the client is not read */
+#define HELD_MAX_BYTES (8 * 1024 * 1024)
+#define CANCEL_WAIT_MS 10000                 /* a cancelled call's outcome is waited for this long, and recorded */
+
+/* The revisions this shim can carry to a backend that speaks the handshake; the same list in every answer to server/discover. */
+static const char DISCOVER_DATA[] =
+	"{\"supported\":[\"2025-11-25\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"],\"hint\":\"send initialize\"}";
+
+struct held {
+	struct list node;
+	char *bytes;
+	size_t n;
+};
+
+static void dispatch(struct shim *s, const struct jsonrpc *rpc);
+
+/* ---- holding back: during the handshake, and when too much is open ----------------------------------------------------------------- */
+static bool is_shaking_hands(const struct session_state *t)
+{
+	return t->phase == SESSION_OPENING || t->phase == SESSION_CONFIRMING;
+}
+
+bool session_may_take(const struct session_state *t)
+{
+	return t->held_n < HELD_MAX && t->held_bytes < HELD_MAX_BYTES;
+}
+
+static void hold(struct session_state *t, const struct jsonrpc *rpc)
+{
+	struct span bytes = rpc->root.text;
+	struct held *h = xmalloc(sizeof(*h));
+
+	*h = (struct held){ .bytes = span_dup(bytes), .n = bytes.len };
+	list_append(&t->held, &h->node);
+	t->held_n++;
+	t->held_bytes += bytes.len;
+}
+
+static struct held *held_take(struct session_state *t)
+{
+	struct held *h = list_first(&t->held, struct held, node);
+
+	if (h) {
+		list_remove(&h->node);
+		t->held_n--;
+		t->held_bytes -= h->n;
+	}
+	return h;
+}
+
+static void held_free(struct held *h)
+{
+	free(h->bytes);
+	free(h);
+}
+
+bool session_may_go_on(const struct shim *s)
+{
+	return s->session.held_n > 0 && !is_shaking_hands(&s->session) && inbounds_have_room(&s->inbounds);
+}
+
+void session_go_on(struct shim *s)
+{
+	while (session_may_go_on(s)) {
+		struct held *h = held_take(&s->session);
+		struct jsonrpc rpc;
+		jsonrpc_read((struct span){ h->bytes, h->n }, &rpc);
+		dispatch(s, &rpc);
+		held_free(h);
+	}
+}
+
+void session_state_init(struct session_state *t)
+{
+	*t = (struct session_state){ .phase = SESSION_NEW };
+	list_init(&t->held);
+}
+
+void session_state_release(struct session_state *t)
+{
+	struct held *h;
+
+	while ((h = held_take(t)) != NULL)
+		held_free(h);
+}
+
+/* ---- the handshake ---------------------------------------------------------------------------------------------------------------- */
+static void opened(struct shim *s, const struct jsonrpc *answer)
+{
+	bool is_good = answer && answer->kind == JSONRPC_RESULT;
+
+	s->session.phase = is_good ? SESSION_OPENED : SESSION_NEW;
+	s->session.has_batches = is_good && json_string_is(json_get(answer->result, "protocolVersion"), "2025-03-26");
+}
+
+static void confirmed(struct shim *s, const struct jsonrpc *answer)
+{
+	(void)answer;                           /* a backend that does not take it will say so to what follows */
+	s->session.phase = SESSION_READY;
+}
+
+static void note_text(struct json_value v, char *out, size_t size)
+{
+	char *text = json_text(v, size - 1);
+
+	snprintf(out, size, "%s", text ? text : "");
+	free(text);
+}
+
+static void initialize(struct shim *s, const struct jsonrpc *rpc)
+{
+	struct json_value info = json_get(rpc->params, "clientInfo");
+
+	if (s->session.phase != SESSION_NEW) {
+		reply_error(&s->host, rpc->id, -32600, "initialize was sent before in this session");
+		return;
+	}
+	note_text(json_get(info, "name"), s->session.client, sizeof(s->session.client));
+	note_text(json_get(info, "version"), s->session.client_version, sizeof(s->session.client_version));
+	log_info("session.initialize", "client=%s version=%s", s->session.client, s->session.client_version);
+	s->session.phase = SESSION_OPENING;
+	relay_from_client(&s->relay, rpc, opened);
+}
+
+static void initialized(struct shim *s, const struct jsonrpc *rpc)
+{
+	if (s->session.phase == SESSION_OPENED)
+		s->session.phase = SESSION_CONFIRMING;
+	relay_from_client(&s->relay, rpc, s->session.phase == SESSION_CONFIRMING ? confirmed : NULL);
+}
+
+/* ---- cancelling ------------------------------------------------------------------------------------------------------------------- */
+/* True: the backend must hear of it too. */
+static bool cancel(struct inbound *in)
+{
+	switch (in->kind) {
+	case INBOUND_CALL: {
+		struct call *c = call_of(in);
+		bool is_there = call_is_in_flight(c);
+		call_drop(c, "client", CANCEL_WAIT_MS);
+		return is_there;
+	}
+	case INBOUND_LISTING:
+		in->is_cancelled = true;
+		return true;
+	case INBOUND_RELAYED:
+		relay_cancel(in);
+		return true;
+	}
+	return false;
+}
+
+static void cancelled(struct shim *s, const struct jsonrpc *rpc)
+{
+	struct inbound *in = inbound_find(&s->inbounds, json_get(rpc->params, "requestId"));
+
+	if (in && strcmp(in->rpc.method, "initialize") != 0 && cancel(in))
+		relay_from_client(&s->relay, rpc, NULL);
+}
+
+/* ---- the methods -------------------------------------------------------------------------------------------------------------------- */
+static void discover(struct shim *s, const struct jsonrpc *rpc)
+{
+	reply_error_data(&s->host, rpc->id, -32601, "this server speaks the revisions with a handshake; send initialize",
+	                 SPAN(DISCOVER_DATA));
+}
+
+static void list_tools(struct shim *s, const struct jsonrpc *rpc)
+{
+	tools_list(&s->tools, rpc);
+}
+
+static void pass(struct shim *s, const struct jsonrpc *rpc)
+{
+	relay_from_client(&s->relay, rpc, NULL);
+}
+
+/* A governed request sent as a notification would run with nobody to answer to. */
+static void block(struct shim *s, const struct jsonrpc *rpc)
+{
+	journal_blocked(&s->journal, rpc->method, "", "sent without an id, never forwarded");
+}
+
+static const struct method {
+	const char *name;
+	void (*request)(struct shim *s, const struct jsonrpc *rpc);
+	void (*notification)(struct shim *s, const struct jsonrpc *rpc);
+	bool is_prompt;                         /* not held back during the handshake */
+} methods[] = {
+	{ "initialize",                initialize,  block,       true  },
+	{ "server/discover",           discover,    block,       true  },
+	{ "notifications/initialized", pass,        initialized, false },
+	{ "notifications/cancelled",   pass,        cancelled,   false },
+	{ "tools/list",                list_tools,  block,       false },
+	{ "tools/call",                call_new,    block,       false },
+	{ NULL,                        pass,        pass,        false },   /* everything else */
+};
+
+static const struct method *method_of(const char *name)
+{
+	const struct method *m = methods;
+
+	while (m->name && strcmp(m->name, name) != 0)
+		m++;
+	return m;
+}
+
+static void dispatch(struct shim *s, const struct jsonrpc *rpc)
+{
+	const struct method *m = method_of(rpc->method);
+
+	if (rpc->kind == JSONRPC_REQUEST)
+		m->request(s, rpc);
+	else
+		m->notification(s, rpc);
+}
+
+/* Order is kept: behind one that is held, all are, but for what ends something that is open. */
+static bool must_wait(struct shim *s, const struct jsonrpc *rpc)
+{
+	if (method_of(rpc->method)->is_prompt)
+		return false;
+	if (is_shaking_hands(&s->session))
+		return true;
+	if (strcmp(rpc->method, "notifications/cancelled") == 0)
+		return s->session.held_n > 0 && !inbound_find(&s->inbounds, json_get(rpc->params, "requestId"));
+	return s->session.held_n > 0 || (rpc->kind == JSONRPC_REQUEST && !inbounds_have_room(&s->inbounds));
+}
+
+static void message(struct shim *s, const struct jsonrpc *rpc);
+
+static void batch(struct shim *s, const struct jsonrpc *rpc)
+{
+	struct json_iter it = json_iter(rpc->root);
+	struct json_value member;
+	struct span key;
+
+	if (!s->session.has_batches) {
+		reply_error(&s->host, (struct json_value){ 0 }, -32600, "batches are not accepted; send one message a line");
+		return;
+	}
+	while (json_next(&it, &key, &member)) {
+		struct jsonrpc one;
+		jsonrpc_classify(member, &one);
+		message(s, &one);
+	}
+}
+
+static void message(struct shim *s, const struct jsonrpc *rpc)
+{
+	char text[200];
+
+	switch (rpc->kind) {
+	case JSONRPC_REQUEST:
+	case JSONRPC_NOTIFICATION:
+		if (must_wait(s, rpc))
+			hold(&s->session, rpc);
+		else
+			dispatch(s, rpc);
+		break;
+	case JSONRPC_RESULT:
+	case JSONRPC_ERROR:
+		relay_answer_from_client(&s->relay, rpc);
+		break;
+	case JSONRPC_BATCH:
+		batch(s, rpc);
+		break;
+	case JSONRPC_INVALID:
+		snprintf(text, sizeof(text), "%s: %s", rpc->code == -32700 ? "the line is not JSON" : "the message is not JSON-RPC 2.0",
+		         rpc->why);
+		reply_error(&s->host, rpc->id, rpc->code, text);
+		break;
+	}
+}
+
+void session_line(struct shim *s, struct span line)
+{
+	struct jsonrpc rpc;
+
+	jsonrpc_read(line, &rpc);
+	message(s, &rpc);
+}
+
+void session_oversize(struct shim *s, size_t cap)
+{
+	char text[120];
+
+	snprintf(text, sizeof(text), "the line is longer than %zu bytes and was thrown away", cap);
+	reply_error(&s->host, (struct json_value){ 0 }, -32600, text);
+}
+
+void session_id_in_use(struct shim *s, const struct jsonrpc *rpc)
+{
+	reply_error(&s->host, rpc->id, -32600, "a request with this id is still open");
+}

@@ -1,0 +1,33 @@
+/* session - what each message of the client sets off. Reads every line strictly, knows how far the handshake is, and hands on: calls
+ * to the pipeline, lists to tools, everything else to the relay. */
+#pragma once
+#include "base/list.h"
+#include "inbound.h"
+
+struct shim;
+
+enum session_phase {
+	SESSION_NEW,             /* initialize has not come */
+	SESSION_OPENING,         /* initialize is with the backend: what comes meanwhile is held back */
+	SESSION_OPENED,          /* answered */
+	SESSION_CONFIRMING,      /* notifications/initialized is with the backend: likewise */
+	SESSION_READY,
+};
+
+struct session_state {
+	enum session_phase phase;
+	struct list held;        /* struct held: messages in order */
+	size_t held_bytes, held_n;
+	bool has_batches;        /* the revision is 2025-03-26, the only one with batches */
+	char client[128], client_version[64];   /* clientInfo of initialize: the client's claim */
+};
+
+void session_state_init(struct session_state *t);
+void session_state_release(struct session_state *t);
+
+void session_line(struct shim *s, struct span line);
+void session_oversize(struct shim *s, size_t cap);
+bool session_may_take(const struct session_state *t);    /* one more line */
+bool session_may_go_on(const struct shim *s);            /* something held back may go now */
+void session_go_on(struct shim *s);
+void session_id_in_use(struct shim *s, const struct jsonrpc *rpc);

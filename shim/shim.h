@@ -1,0 +1,49 @@
+/* shim - everything the process owns: made in main, passed to whoever needs it. One thread, one loop. */
+#pragma once
+#include <sys/types.h>
+#include "ending.h"
+#include "host.h"
+#include "inbound.h"
+#include "options.h"
+#include "relay.h"
+#include "journal.h"
+#include "rules.h"
+#include "session.h"
+#include "signals.h"
+#include "state.h"
+#include "tools.h"
+#include "turn.h"
+#include "upstream.h"
+
+struct shim {
+	struct options options;
+	const char *agent, *backend;         /* names; live as long as the process */
+	char *state_dir;                     /* owned */
+	uid_t uid;
+	bool has_host;
+	struct ruleset *first_rules;         /* what upstream stands on */
+	struct loop *loop;
+	struct signals signals;
+	struct host host;
+	struct inbounds inbounds;
+	struct session_state session;
+	struct relay relay;
+	struct tools tools;
+	struct rules rules;
+	struct state state;
+	struct journal journal;
+	struct turn turn;
+	struct list calls;                   /* struct call, in order of arrival */
+	struct upstream *upstream;
+	struct ending ending;
+};
+
+/* Takes over rules and backend; ERR_*: why says what an operator can do. */
+struct start;
+MUST_USE enum err shim_init(struct shim *s, struct start *start, struct problem *why);
+void shim_release(struct shim *s);
+void shim_run(struct shim *s);               /* until the session is over */
+
+/* The backend as the rules in force describe it; NULL when they do not know it any more. */
+const struct config_backend *shim_backend(const struct shim *s);
+bool shim_backend_is_same(const struct shim *s);  /* ... and at the place this session talks to */

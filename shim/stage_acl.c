@@ -1,0 +1,105 @@
+/* stage_acl - may this agent call this tool here, by the rules in force? First of all: can anything be decided at all? */
+#include "call.h"
+#include "shim.h"
+
+#define MAX_ROUNDS 8
+
+/* The same words whether the tool is forbidden or does not exist: what an agent may not use, it need not know of. */
+static enum step refuse_tool(struct call *c, enum refusal_reason why, const char *rule)
+{
+	return call_refuse(c, why, rule, "agent %s has no tool %.128s on backend %s. The call was not executed.", c->facts.agent,
+	                   c->tool, c->facts.backend);
+}
+
+static enum step by_rules(struct call *c)
+{
+	struct acl_subject who = { c->facts.agent, c->facts.backend, (int64_t)c->shim->uid };
+
+	c->acl = acl_tool(c->rules->config, &who, span_of(c->tool));
+	switch (c->acl.verdict) {
+	case ACL_ALLOWED:
+		break;
+	case ACL_UNKNOWN_AGENT:
+		return call_refuse(c, REFUSED_UNKNOWN_AGENT, c->acl.rule, "the rules know no agent %s. The call was not executed.",
+		                   c->facts.agent);
+	case ACL_WRONG_USER:
+		return call_refuse(c, REFUSED_UNKNOWN_AGENT, c->acl.rule,
+		                   "this user may not be agent %s. The call was not executed.", c->facts.agent);
+	case ACL_NO_BACKEND:
+		return call_refuse(c, REFUSED_DENIED, c->acl.rule,
+		                   "agent %s may not use backend %s. The call was not executed.", c->facts.agent, c->facts.backend);
+	case ACL_DENIED:
+		return refuse_tool(c, REFUSED_DENIED, c->acl.rule);
+	}
+	if (c->acl.agent->auth_token.source != SECRET_NONE)
+		return call_refuse(c, REFUSED_UNKNOWN_AGENT, "auth_token",
+		                   "agent %s must prove itself with a token (auth_token), which this version of Aegis cannot check; "
+		                   "no call is let through. The call was not executed.", c->facts.agent);
+	return STEP_NEXT;
+}
+
+static enum step by_list(struct call *c)
+{
+	switch (tools_look(&c->shim->tools, c->tool)) {
+	case TOOLS_KNOWN:
+		c->is_known_tool = true;
+		return STEP_NEXT;
+	case TOOLS_UNKNOWN:
+		return refuse_tool(c, REFUSED_UNKNOWN_TOOL, "");
+	case TOOLS_WAIT:
+		return STEP_WAIT;
+	case TOOLS_FAILED:
+		break;
+	}
+	return call_refuse(c, REFUSED_UNREACHABLE, "", "backend %s could not be asked for its tools: %.200s. The call was not executed.",
+	                   c->facts.backend, c->shim->tools.why);
+}
+
+static enum step refuse_store(struct call *c, const char *why)
+{
+	return call_refuse(c, REFUSED_STORE, "", "limits and audit cannot be kept: %.300s. No call is let through until an operator has "
+	                   "helped (`aegisctl doctor` says more). The call was not executed.", why);
+}
+
+/* Store and rules come first: without them nothing can be promised. */
+static enum step can_decide(struct call *c)
+{
+	struct shim *s = c->shim;
+
+	if (!state_is_open(&s->state))
+		return refuse_store(c, s->state.why);
+	if (s->state.is_behind)
+		return refuse_store(c, "the outcome of an earlier call is not yet written");
+	if (c->rounds > MAX_ROUNDS)
+		return call_refuse(c, REFUSED_CONFIG, "", "the rules change faster than a call can be judged. The call was not executed.");
+	switch (rules_look(&s->rules)) {
+	case RULES_READY:
+		return STEP_NEXT;
+	case RULES_WAIT:
+		c->rounds++;
+		return STEP_WAIT;
+	case RULES_FAILED:
+		return refuse_store(c, "the rules in force cannot be asked for");
+	case RULES_BEHIND:
+		break;
+	}
+	return call_refuse(c, REFUSED_CONFIG, "", "newer rules are in force and this process cannot load them: %.300s. No call is let "
+	                   "through until the file is right. The call was not executed.", s->rules.why);
+}
+
+enum step acl_judge(struct call *c)
+{
+	enum step step = can_decide(c);
+
+	ruleset_drop(c->rules);
+	c->rules = ruleset_keep(c->shim->rules.current);
+	if (step == STEP_NEXT)
+		step = by_rules(c);
+	if (step == STEP_NEXT)
+		step = shim_backend_is_same(c->shim) ? STEP_NEXT :
+		       call_refuse(c, REFUSED_CONFIG, "", "backend %s was moved in the rules; this session still talks to the old place. "
+		                   "Restart the MCP client. The call was not executed.", c->facts.backend);
+	if (step == STEP_NEXT)
+		step = by_list(c);
+	return step;
+}

@@ -1,0 +1,242 @@
+/* stage_forward - the commit point, then the first byte, then the backend's word. Nothing is sent that is not on record, and nothing
+ * is sent twice. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "call.h"
+#include "reply.h"
+#include "shim.h"
+
+#define FRESH_US        (50 * 1000)          /* a commit older than this is asked for again before the first byte leaves */
+#define STAMP_AFTER_MS  1000
+#define GRACE_MS        30000                /* beyond the backend's own timeouts: connecting, sending a large body */
+#define NO_TIMEOUT_MS   (24 * 3600 * 1000)   /* deadline of a flight whose backend has no timeout */
+
+static struct call *call_of_delivery(struct delivery *d)
+{
+	return container_of(d, struct call, flight.delivery);
+}
+
+static const struct config_backend *backend_of(const struct call *c)
+{
+	return config_backend(c->rules->config, c->facts.backend);
+}
+
+static int64_t flight_ms(const struct call *c)
+{
+	const struct config_backend *b = backend_of(c);
+
+	return b->timeout_ms > 0 ? b->connect_timeout_ms + b->timeout_ms + GRACE_MS : NO_TIMEOUT_MS;
+}
+
+/* ---- the commit point ------------------------------------------------------------------------------------------------------------ */
+enum step forward_judge(struct call *c)
+{
+	if (c->refusal.reason != REFUSED_NONE && !c->flight.is_committed)
+		return STEP_STOP;
+	if (c->flight.is_done)
+		return STEP_NEXT;
+	return c->flight.is_committed ? STEP_WAIT : STEP_STORE;
+}
+
+void forward_ask(struct call *c, struct store *store)
+{
+	struct record_verdicts v = { c->rules->generation, c->acl.rule, &c->claims };
+
+	call_seal_evidence(c, EVIDENCE_INTENT, "allowed", record_intent(&c->record, &v, call_body(c)));
+	c->commit = (struct commit){
+		.call = &c->facts,
+		.limits = c->claims,
+		.config_path = c->shim->rules.path,
+		.config_generation = c->rules->generation,
+		.deadline_ms = flight_ms(c),
+		.intent = &c->evidence,
+	};
+	store_commit(store, &c->op, &c->commit);
+}
+
+static void launch(struct call *c);
+
+static void committed(struct call *c)
+{
+	struct flight *f = &c->flight;
+
+	f->is_committed = true;
+	f->committed_us = clock_mono_us();
+	f->epoch = c->commit.epoch;
+	if (c->is_dropped) {
+		c->outcome.kind = OUTCOME_NOT_SENT;
+		f->is_done = true;
+		return;
+	}
+	launch(c);
+}
+
+void forward_told(struct call *c)
+{
+	if (c->op.err != OK) {
+		call_refuse(c, REFUSED_STORE, "", "limits and audit cannot be kept: %s. The call was not executed.", err_text(c->op.err));
+		return;
+	}
+	switch ((enum commit_answer)c->op.answer) {
+	case COMMITTED:
+		committed(c);
+		break;
+	case COMMIT_LIMITED:
+		refusal_set_limit(&c->refusal, c->facts.backend, &c->commit.why);
+		c->refused_at = stage_name(STAGE_LIMITS);
+		break;
+	case COMMIT_CONFIG_CHANGED:
+		rules_moved_on(&c->shim->rules);
+		if (c->is_dropped)
+			call_refuse(c, REFUSED_CANCELLED, "", "the client ended the call. It was not executed.");
+		else
+			call_start_over(c);
+		break;
+	}
+}
+
+/* ---- the first byte -------------------------------------------------------------------------------------------------------------- */
+static bool may_leave(struct delivery *d)
+{
+	struct call *c = call_of_delivery(d);
+	bool is_ours = false;
+
+	if (c->is_dropped)
+		return false;
+	if (clock_mono_us() - c->flight.committed_us <= FRESH_US)
+		return true;
+	return store_flight_is_ours(c->shim->state.store, c->facts.id, c->flight.epoch, &is_ours) == OK && is_ours;
+}
+
+static void stamp_told(struct op *op)
+{
+	(void)op;                               /* kept until written; the call lives longer: its outcome is written after */
+}
+
+static void open_for_a_second(struct loop_timer *t)
+{
+	struct call *c = container_of(t, struct call, flight.stamp_timer);
+	struct flight *f = &c->flight;
+
+	f->stamp = (struct stamp){ &c->facts, c->claims, f->left_tick_ms };
+	f->stamp_op = (struct op){ .told = stamp_told, .arg = c, .is_kept = true };
+	store_stamp(c->shim->state.store, &f->stamp_op, &f->stamp);
+}
+
+static void left(struct delivery *d)
+{
+	struct call *c = call_of_delivery(d);
+	struct now now;
+
+	store_now(c->shim->state.store, &now);
+	c->flight.has_left = true;
+	c->flight.left_tick_ms = now.tick_ms;
+	loop_timer_set(c->shim->loop, &c->flight.stamp_timer, STAMP_AFTER_MS);
+}
+
+/* ---- the backend's word ---------------------------------------------------------------------------------------------------------- */
+static void keep_reply(struct call *c, const struct jsonrpc *response)
+{
+	struct buf line;
+
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (!reply_write_call_answer(response, c->in.rpc.id, &line))
+		buf_clear(&line);
+	c->reply_bytes = line.len;
+	c->reply = buf_take(&line);
+}
+
+static void answered(struct delivery *d, const struct jsonrpc *response)
+{
+	struct call *c = call_of_delivery(d);
+	bool is_error = response->kind == JSONRPC_ERROR;
+	bool is_failure = is_error || json_get(response->result, "isError").kind == JSON_TRUE;
+	struct span answer = is_error ? response->error.text : response->result.text;
+
+	c->outcome.kind = is_failure ? OUTCOME_FAILED : OUTCOME_SUCCEEDED;
+	c->outcome.executed = is_error ? EXECUTED_NO : EXECUTED_YES;
+	record_result(&c->outcome, answer, is_failure, c->rules->config->audit.results);
+	if (!c->is_dropped)
+		keep_reply(c, response);
+}
+
+static void say_not_executed(struct call *c, const char *cause, int64_t retry_after_ms)
+{
+	c->outcome.executed = EXECUTED_NO;
+	call_refuse(c, REFUSED_UNREACHABLE, "", "%.128s could not be called on backend %s: %.200s. The call was not executed.", c->tool,
+	            c->facts.backend, cause);
+	c->refusal.retry_after_ms = retry_after_ms;
+}
+
+static void say_unknown(struct call *c, const char *cause)
+{
+	c->outcome.executed = EXECUTED_UNKNOWN;
+	call_refuse(c, REFUSED_UNKNOWN_OUTCOME, "", "%.128s was sent to backend %s, but no usable answer came (%.200s): whether it was "
+	            "executed is unknown. Find out before repeating it; do not repeat it blindly.", c->tool, c->facts.backend, cause);
+	c->refusal.executed = EXECUTED_UNKNOWN;
+}
+
+static void unanswered(struct call *c, const struct delivery_end *end)
+{
+	const char *cause = end->cause ? end->cause : "no answer";
+
+	snprintf(c->outcome.cause, sizeof(c->outcome.cause), "%s", cause);
+	switch (end->fate) {
+	case FATE_NOT_SENT:
+		c->outcome.kind = OUTCOME_NOT_SENT;
+		say_not_executed(c, cause, end->retry_after_ms);
+		break;
+	case FATE_REFUSED:
+		c->outcome.kind = OUTCOME_REJECTED;
+		say_not_executed(c, cause, end->retry_after_ms);
+		break;
+	case FATE_ANSWERED:
+	case FATE_ACCEPTED:
+	case FATE_UNKNOWN:
+		c->outcome.kind = OUTCOME_UNKNOWN;
+		say_unknown(c, cause);
+		break;
+	}
+}
+
+static void done(struct delivery *d, const struct delivery_end *end)
+{
+	struct call *c = call_of_delivery(d);
+
+	loop_timer_clear(&c->flight.stamp_timer);
+	loop_timer_clear(&c->flight.give_up_timer);
+	c->flight.is_done = true;
+	c->outcome.http_status = end->http_status;
+	c->is_repeatable = end->has_session_ended && !c->was_repeated;
+	c->outcome.duration_ms = (clock_mono_us() - c->flight.committed_us) / 1000;
+	if (c->outcome.kind == OUTCOME_NONE)
+		unanswered(c, end);
+	turn_mark(&c->shim->turn, c);
+}
+
+static void give_up(struct loop_timer *t)
+{
+	struct call *c = container_of(t, struct call, flight.give_up_timer);
+	upstream_cancel(c->shim->upstream, &c->flight.delivery);
+}
+
+static void launch(struct call *c)
+{
+	struct flight *f = &c->flight;
+
+	loop_timer_init(&f->stamp_timer, open_for_a_second);
+	loop_timer_init(&f->give_up_timer, give_up);
+	f->delivery = (struct delivery){
+		.body = inbound_span(&c->in),
+		.message = &c->in.rpc,
+		.name = span_of(c->tool),
+		.is_once = true,
+		.timeout_ms = backend_of(c)->timeout_ms,
+		.may_leave = may_leave,
+		.left = left,
+		.answered = answered,
+		.done = done,
+	};
+	loop_timer_set(c->shim->loop, &f->give_up_timer, flight_ms(c));
+	upstream_send(c->shim->upstream, &f->delivery);
+}

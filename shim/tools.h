@@ -1,0 +1,35 @@
+/* tools - which tools the backend has, and tools/list. The client's own lists pass through tools_page; a tool called before any list
+ * makes the shim list for itself, and so does a name that stands in no recent list. */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "data/jsonrpc.h"
+
+struct shim;
+
+struct tools {
+	struct shim *shim;
+	struct map *known;               /* names; values are not used */
+	struct map *fresh;               /* what our own listing has gathered so far; NULL = none is under way */
+	struct list listings;            /* struct listing: on their way */
+	int64_t listed_us;               /* when known was complete last; 0 = never, or the backend said it changed */
+	int64_t failed_us;               /* when our own listing failed last; 0 = it did not */
+	bool has_first_page, was_shown;
+	char why[200];                   /* why it failed, a clause */
+	char id_prefix[40];
+	unsigned pages;
+};
+
+void tools_init(struct tools *t, struct shim *shim);
+void tools_release(struct tools *t);
+
+void tools_list(struct tools *t, const struct jsonrpc *rpc);     /* the client's tools/list */
+
+/* WAIT: calls are marked when the list is there. FAILED: why says it. */
+enum tools_answer { TOOLS_KNOWN, TOOLS_UNKNOWN, TOOLS_WAIT, TOOLS_FAILED };
+enum tools_answer tools_look(struct tools *t, const char *name);
+
+void tools_notice(struct tools *t, const struct jsonrpc *rpc);   /* a notification of the backend */
+void tools_rules_changed(struct tools *t);                       /* tells the client to list again */
+void tools_give_up(struct tools *t);
+bool tools_is_idle(const struct tools *t);
