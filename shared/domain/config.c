@@ -1,10 +1,6 @@
 #include "domain/config.h"
-#include "base/path.h"
-#include "base/xalloc.h"
 #include "data/secret.h"
 #include "domain/config_table.h"
-
-#define ENFORCED_STATE_DIR "/var/lib/aegis"
 
 /* ---- objects and their end ------------------------------------------------------------------------------------------ */
 size_t config_objects_n(const struct config_key *key, const void *object)
@@ -126,18 +122,4 @@ const struct config_grant *config_grant(const struct config_agent *a, const char
 		if (strcmp(a->grants[i].backend, backend) == 0)
 			return &a->grants[i];
 	return NULL;
-}
-
-char *config_state_dir(const struct config *c, const char *given)
-{
-	CLEANUP(free_charp) char *home = NULL;
-
-	if (given && c->mode != MODE_ENFORCED)
-		return xstrdup(given);
-	if (c->state_dir[0])
-		return xstrdup(c->state_dir);
-	if (c->mode == MODE_ENFORCED)
-		return xstrdup(ENFORCED_STATE_DIR);
-	home = path_state_home();
-	return home ? path_join(home, "aegis") : NULL;
 }

@@ -1,5 +1,5 @@
 /* config - the rules of one aegis.yaml, checked and complete with defaults. Immutable once loaded; borrowed by everyone.
- * Durations and times are ms, sizes bytes. Strings are never NULL where a default exists; "" means "not set".
+ * Durations and times are ms, sizes bytes. Strings are never NULL; "" means "not set". Paths are absolute once loaded.
  * One table of keys (config_table.c) loads, prints, documents and makes the JSON Schema. */
 #pragma once
 #include <stdint.h>
@@ -158,10 +158,12 @@ void config_free(struct config *c);
 
 /* Where the rules come from (DESIGN.md section 1): /etc/aegis/aegis.yaml alone when it says "mode: enforced"; else given (--config),
  * $AEGIS_CONFIG, $XDG_CONFIG_HOME/aegis/aegis.yaml, /etc/aegis/aegis.yaml. *out owned. ERR_NOT_FOUND: why names the places and
- * `aegisctl setup`; ERR_INVALID: given, or $AEGIS_CONFIG, beside an enforced file. */
+ * `aegisctl setup`; ERR_INVALID: given, or $AEGIS_CONFIG, beside an enforced file (one that cannot be read or understood counts as
+ * enforced). OK with a text in why: a user's own file is not used, and that is worth a line in the log. */
 MUST_USE enum err config_find(const char *given, char **out, struct problem *why);
 
-/* Owned path of the state folder: given (--state-dir) or the file's or the default of section 4. NULL without a home. */
+/* Owned path of the state folder: given (--state-dir; not in enforced mode) or the file's or the default of section 4.
+ * NULL without a home. */
 char *config_state_dir(const struct config *c, const char *given);
 
 const struct config_backend *config_backend(const struct config *c, const char *name);   /* these: NULL when absent */
@@ -169,7 +171,8 @@ const struct config_queue *config_queue(const struct config *c, const char *back
 const struct config_agent *config_agent(const struct config *c, const char *name);
 const struct config_grant *config_grant(const struct config_agent *a, const char *backend);
 
-/* Resolves a secret to owned text (free with secret_free). SECRET_NONE gives "". Caps 64 KiB, drops one trailing line end. */
+/* Resolves a secret to owned text (free with secret_free). SECRET_NONE gives "". Caps 64 KiB, drops one trailing line end; an empty
+ * secret or one with NUL is ERR_INVALID, a file others may open ERR_PERMISSION. May block: a {command} has 10 s. */
 MUST_USE enum err config_secret_read(const struct config *c, const struct config_secret *s, char **out, struct problem *why);
 
 /* The effective rules with defaults, as YAML or JSON; secrets are shown as {env: NAME} and the like, plain ones as "(hidden)". */

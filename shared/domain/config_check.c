@@ -1,7 +1,6 @@
 #include "domain/config_check.h"
-#include <strings.h>
 #include "base/xalloc.h"
-#include "domain/config_text.h"
+#include "data/url.h"
 #include "domain/limits.h"
 #include "domain/pattern.h"
 
@@ -29,10 +28,11 @@ const char *config_backend_idle_key(const struct config_key *key, const void *ob
 static void check_url(struct loader *l, const struct place *at, const struct config_backend *b)
 {
 	struct place url = place_of(at, "url"), transport = place_of(at, "transport");
+	struct url_facts facts = url_look(b->url);
 
 	if (b->transport == TRANSPORT_STDIO)
 		loader_error(l, &transport, "a url is reached by http or sse; stdio is for a command");
-	if (strncasecmp(b->url, "http:", 5) == 0 && !config_text_is_loopback_url(b->url))
+	if (!facts.is_encrypted && !facts.is_loopback)
 		loader_warn(l, &url, "http without TLS to another machine: calls and credentials can be read on the way");
 }
 

@@ -5,6 +5,8 @@
 #include "data/yaml.h"
 #include "domain/config_file.h"
 
+#define ENFORCED_STATE_DIR "/var/lib/aegis"
+
 static void hear_nothing(void *arg, const struct problem *problem)
 {
 	(void)arg;
@@ -102,4 +104,18 @@ enum err config_find_beside(const char *system_path, const char *given, char **o
 enum err config_find(const char *given, char **out, struct problem *why)
 {
 	return config_find_beside(CONFIG_SYSTEM_PATH, given, out, why);
+}
+
+char *config_state_dir(const struct config *c, const char *given)
+{
+	CLEANUP(free_charp) char *home = NULL;
+
+	if (given && c->mode != MODE_ENFORCED)
+		return xstrdup(given);
+	if (c->state_dir[0])
+		return xstrdup(c->state_dir);
+	if (c->mode == MODE_ENFORCED)
+		return xstrdup(ENFORCED_STATE_DIR);
+	home = path_state_home();
+	return home ? path_join(home, "aegis") : NULL;
 }

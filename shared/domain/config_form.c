@@ -1,19 +1,31 @@
 /* config_form - the forms a text of aegis.yaml may have to take (config_text.h). */
 #include <ctype.h>
 #include <strings.h>
-#include <curl/curl.h>
+#include "data/url.h"
 #include "domain/config_text.h"
 #include "domain/pattern.h"
 
-#define NAME_MAX_LENGTH 64
-#define LETTERS         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS          "0123456789"
+#define NAME_MAX_LENGTH    64
+#define PATTERN_MAX_LENGTH 500 /* as a key in quotes it must stay below the 1024 that YAML allows */
+#define LETTERS            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS             "0123456789"
 
+/* Controls (also those of ISO 8859), separators of lines, and what is no character: nobody means them, and not every reader
+ * of YAML or JSON gives them back as they were. */
 static bool has_controls(const char *text, const char *but)
 {
-	for (; *text; text++)
-		if (((unsigned char)*text < ' ' || *text == 0x7F) && !strchr(but, *text))
+	const unsigned char *c = (const unsigned char *)text;
+
+	for (; *c; c++) {
+		if ((*c < ' ' || *c == 0x7F) && !strchr(but, *c))
 			return true;
+		if (*c == 0xC2 && c[1] < 0xA0)
+			return true;
+		if (*c == 0xE2 && c[1] == 0x80 && (c[2] == 0xA8 || c[2] == 0xA9))
+			return true;
+		if (*c == 0xEF && c[1] == 0xBF && c[2] >= 0xBE)
+			return true;
+	}
 	return false;
 }
 
@@ -51,6 +63,8 @@ static bool is_glob(const char *text, struct problem *why)
 
 	if (!*text)
 		problem_set(why, "a pattern must not be empty");
+	else if (strlen(text) > PATTERN_MAX_LENGTH)
+		problem_set(why, "a pattern has at most %d bytes", PATTERN_MAX_LENGTH);
 	else if (!pattern_is_valid(text, &column))
 		problem_set(why, "%s: the [ at character %zu is never closed; a literal [ is written [[]",
 			shown_of(text).text, column + 1);
@@ -67,36 +81,15 @@ static bool is_path(const char *text, struct problem *why)
 	return false;
 }
 
-static bool url_has_part(CURLU *u, CURLUPart part)
-{
-	char *text = NULL;
-	bool has = curl_url_get(u, part, &text, 0) == CURLUE_OK && text && *text;
-
-	curl_free(text);
-	return has;
-}
-
-static bool url_parses(CURLU *u, const char *text, unsigned flags)
-{
-	return !strpbrk(text, " \\") && curl_url_set(u, CURLUPART_URL, text, flags) == CURLUE_OK && url_has_part(u, CURLUPART_HOST);
-}
-
-static void curl_url_cleanupp(CURLU **u)
-{
-	curl_url_cleanup(*u);
-}
-
-/* The very parser that will take the URL apart when it is used. Nothing of the URL is repeated: it may hold a token. */
+/* Nothing of a URL is repeated: it may hold a token. */
 static bool is_url(const char *text, struct problem *why)
 {
-	CLEANUP(curl_url_cleanupp) CURLU *u = curl_url();
+	struct url_facts url = url_look(text);
 
-	if (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0)
-		problem_set(why, "expected a URL that begins with http:// or https://");
-	else if (!url_parses(u, text, 0))
-		problem_set(why, "this is no valid URL with a host");
-	else if (url_has_part(u, CURLUPART_USER) || url_has_part(u, CURLUPART_PASSWORD))
-		problem_set(why, "user and password do not belong into the URL: write headers: { Authorization: { file: PATH } }");
+	if (url.has_credentials)
+		problem_set(why, "user and password do not belong into a URL; a backend has headers: { Authorization: { file: PATH } }");
+	else if (!url.is_http)
+		problem_set(why, "expected a URL such as https://host/path or http://127.0.0.1:9100/mcp");
 	else
 		return true;
 	return false;
@@ -104,29 +97,15 @@ static bool is_url(const char *text, struct problem *why)
 
 static bool is_proxy(const char *text, struct problem *why)
 {
-	CLEANUP(curl_url_cleanupp) CURLU *u = curl_url();
+	struct url_facts url = url_look(text);
 
-	if (!strstr(text, "://") || !url_parses(u, text, CURLU_NON_SUPPORT_SCHEME))
-		problem_set(why, "expected the URL of a proxy, such as http://proxy.example.com:3128");
-	else if (url_has_part(u, CURLUPART_USER) || url_has_part(u, CURLUPART_PASSWORD))
+	if (url.has_credentials)
 		problem_set(why, "user and password in the URL of a proxy are not supported");
+	else if (!url.is_valid)
+		problem_set(why, "expected the URL of a proxy, such as http://proxy.example.com:3128");
 	else
 		return true;
 	return false;
-}
-
-bool config_text_is_loopback_url(const char *url)
-{
-	CLEANUP(curl_url_cleanupp) CURLU *u = curl_url();
-	char *host = NULL;
-
-	if (!url_parses(u, url, 0) || curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-		return false;
-	bool is_number = consists_of(host, DIGITS ".");
-	bool is_local = strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-	                (is_number && strncmp(host, "127.", 4) == 0);
-	curl_free(host);
-	return is_local;
 }
 
 static bool is_address(const char *text, struct problem *why)

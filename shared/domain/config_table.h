@@ -2,6 +2,8 @@
 #pragma once
 #include "domain/config.h"
 
+#define CONFIG_HIDDEN "(hidden)"        /* what stands for a plain secret where rules are shown */
+
 enum config_type {                      /* what the field at `offset` is */
 	CONFIG_BOOL,                    /* bool: true | false */
 	CONFIG_SWITCH,                  /* bool: words[0] | words[1] */

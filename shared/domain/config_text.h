@@ -18,9 +18,6 @@ MUST_USE bool config_text_write_size(struct buf *b, int64_t bytes);
 /* Is it a text of that form? Whether a name exists is not asked here. */
 MUST_USE bool config_text_has_form(enum config_form form, const char *text, struct problem *why);
 
-/* "http://127.1/x" -> true; localhost, 127.0.0.0/8 and ::1, as libcurl reads the URL. */
-bool config_text_is_loopback_url(const char *url);
-
 /* A text from the file made fit for a message: at most 40 bytes, controls and all beyond ASCII as "?". */
 struct shown {
 	char text[44];

@@ -1,12 +1,9 @@
 /* config_values - from a node of the file into a field (config_loader.h). */
 #include <strings.h>
 #include "base/nearest.h"
-#include "base/path.h"
 #include "base/xalloc.h"
 #include "domain/config_loader.h"
 #include "domain/config_text.h"
-
-#define HIDDEN "(hidden)" /* what config show prints for a plain secret */
 
 #define MAX_SECRETS 64 /* headers of a request, variables of a child */
 
@@ -52,7 +49,8 @@ bool loader_text(struct loader *l, const struct place *at, enum config_form form
 	if (section && !name_exists(l, at, section, text))
 		return false;
 	free(*out);
-	*out = form == FORM_PATH ? path_join(l->folder, text) : xstrdup(text);
+	bool is_relative = form == FORM_PATH && text[0] != '/';
+	*out = is_relative ? xasprintf("%s/%s", l->folder, text) : xstrdup(text);
 	return true;
 }
 
@@ -135,7 +133,7 @@ static void load_list(struct loader *l, const struct place *at, const struct con
 /* ---- secrets -------------------------------------------------------------------------------------------------------- */
 static void load_plain_secret(struct loader *l, const struct place *at, struct config_secret *out)
 {
-	if (strcmp(at->node->text, HIDDEN) == 0)
+	if (strcmp(at->node->text, CONFIG_HIDDEN) == 0)
 		loader_error(l, at, "this is the output of `aegisctl config show`, which hides the secret that stood here");
 	else if (at->node->text[0] && loader_text(l, at, FORM_LINE, at->node->text, &out->text))
 		out->source = SECRET_PLAIN;

@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "base/xalloc.h"
 
-#define HTTP_PEER_MAX_CONNECTIONS 256
+#define HTTP_PEER_MAX_CONNECTIONS 2048
 
 struct http_peer;
 struct conn {
