@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static int apply(int fd, int command, short type, int64_t at)
+static bool apply(int fd, int command, short type, int64_t at)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
 	int failed;
@@ -12,17 +12,17 @@ static int apply(int fd, int command, short type, int64_t at)
 	do
 		failed = fcntl(fd, command, &lock);
 	while (failed && errno == EINTR);
-	return failed;
+	return !failed;
 }
 
 bool bytelock_take(int fd, int64_t at)
 {
-	return apply(fd, F_SETLK, F_WRLCK, at) == 0;
+	return apply(fd, F_SETLK, F_WRLCK, at);
 }
 
-void bytelock_wait(int fd, int64_t at)
+bool bytelock_wait(int fd, int64_t at)
 {
-	(void)apply(fd, F_SETLKW, F_WRLCK, at);
+	return apply(fd, F_SETLKW, F_WRLCK, at);
 }
 
 void bytelock_drop(int fd, int64_t at)
@@ -30,17 +30,23 @@ void bytelock_drop(int fd, int64_t at)
 	(void)apply(fd, F_SETLK, F_UNLCK, at);
 }
 
-bool bytelock_owner(int fd, int64_t at, pid_t *pid)
+bool bytelock_find(int fd, int64_t from, int64_t n, struct bytelock_found *found)
 {
-	return bytelock_any_owner(fd, at, 1, pid);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = n };
+
+	if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+		return false;
+	found->at = lock.l_start < from ? from : lock.l_start; /* neighbours of one owner are one lock */
+	found->pid = lock.l_pid > 0 ? lock.l_pid : 0;
+	return true;
 }
 
-bool bytelock_any_owner(int fd, int64_t at, int64_t n, pid_t *pid)
+bool bytelock_owner(int fd, int64_t at, pid_t *pid)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = n };
-	bool is_owned = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	struct bytelock_found found = { 0 };
+	bool is_owned = bytelock_find(fd, at, 1, &found);
 
 	if (pid)
-		*pid = is_owned && lock.l_pid > 0 ? lock.l_pid : 0;
+		*pid = found.pid;
 	return is_owned;
 }

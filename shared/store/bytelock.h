@@ -6,7 +6,9 @@
 #include <sys/types.h>
 
 bool bytelock_take(int fd, int64_t at);           /* false: another process has it */
-void bytelock_wait(int fd, int64_t at);           /* blocks; gives up when the kernel has no memory for locks */
+bool bytelock_wait(int fd, int64_t at);           /* blocks; false: the kernel has no memory for locks, or fears a deadlock */
 void bytelock_drop(int fd, int64_t at);
-bool bytelock_owner(int fd, int64_t at, pid_t *pid); /* of another process; pid 0 when it is of another pid namespace; may be NULL */
-bool bytelock_any_owner(int fd, int64_t at, int64_t n, pid_t *pid); /* the same of any of n bytes */
+bool bytelock_owner(int fd, int64_t at, pid_t *pid);   /* of another process; pid 0 when it is of another pid namespace; may be NULL */
+
+struct bytelock_found { int64_t at; pid_t pid; };
+bool bytelock_find(int fd, int64_t from, int64_t n, struct bytelock_found *found);   /* one that is locked of those n bytes, any */

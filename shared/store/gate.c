@@ -14,6 +14,7 @@
 #include "base/xalloc.h"
 #include "store/bell.h"
 #include "store/bytelock.h"
+#include "store/line.h"
 #include "store/locker.h"
 #include "store/presence.h"
 #include "store/private_file.h"
@@ -21,8 +22,6 @@
 #define LOOK_MS       100 /* who waits looks that often at who is inside */
 #define STUCK_LOOK_MS 10  /* the same while the line does not move */
 #define KILL_AFTER_MS 800 /* between the first SIGCONT to a stopped holder and SIGKILL */
-#define NOBODY        ((pid_t)-1)
-#define LINE_BYTES    (PRESENCE_BYTE_WAITS + UINT32_MAX - PRESENCE_BYTE_NEXT + 1)
 #define OPEN_TRIES    3   /* the file may be replaced while we wait for it */
 
 #define RECORD        "aegis gate 1 %010" PRIu32 "\n"
@@ -37,7 +36,7 @@ struct gate {
 	struct file_identity identity;
 	uint32_t number;
 	bool is_inside, is_by_locker, is_waiting;
-	pid_t stuck_next;         /* who is next and does not move (stopped?): go past him; NOBODY */
+	bool is_line_stuck;       /* who is first in it was stopped when last looked at */
 	int64_t waiting_since_ms, looked_at_ms;
 	pid_t stopped;            /* holder found stopped in this wait, 0 = none */
 	int64_t stopped_since_ms;
@@ -81,16 +80,15 @@ static bool lock_at_once(struct gate *g)
 	return g->is_inside = true;
 }
 
-/* Nobody pushes in before those who stand in line, unless the line is stuck. */
+/* Nobody pushes in before those who stand in line, unless who is first was seen stopped and still is. */
 static bool enter_at_once(struct gate *g)
 {
-	pid_t next;
-	bool has_line = bytelock_any_owner(presence_fd(g->presence), PRESENCE_BYTE_NEXT, LINE_BYTES, &next);
+	bool has_line = !line_is_empty(presence_fd(g->presence));
+	pid_t first;
 
-	if (has_line && next == g->stuck_next)
-		return lock_at_once(g);
-	g->stuck_next = NOBODY;
-	return !has_line && lock_at_once(g);
+	if (has_line && g->is_line_stuck)
+		g->is_line_stuck = line_first(presence_fd(g->presence), &first) && presence_is_stopped(first);
+	return (!has_line || g->is_line_stuck) && lock_at_once(g);
 }
 
 void gate_leave(struct gate *g)
@@ -138,7 +136,6 @@ static void start_waiting(struct gate *g)
 	g->is_waiting = true;
 	g->waiting_since_ms = g->looked_at_ms = now_ms();
 	g->stopped = 0;
-	(void)bytelock_take(presence_fd(g->presence), PRESENCE_BYTE_WAITS + g->number);
 	bell_set(g->bell, LOOK_MS); /* before the locker may ring it */
 	ask_locker(g);
 }
@@ -146,7 +143,6 @@ static void start_waiting(struct gate *g)
 static void stop_waiting(struct gate *g)
 {
 	g->is_waiting = false;
-	bytelock_drop(presence_fd(g->presence), PRESENCE_BYTE_WAITS + g->number);
 	if (g->locker && !g->is_by_locker)
 		locker_drop(g->locker);
 	bell_set(g->bell, BELL_NEVER); /* after the locker may have rung it */
@@ -175,23 +171,29 @@ static void look_at_holder(struct gate *g, int64_t now)
 
 static int64_t look_pause_ms(const struct gate *g)
 {
-	return g->stuck_next == NOBODY ? LOOK_MS : STUCK_LOOK_MS;
+	return g->is_line_stuck ? STUCK_LOOK_MS : LOOK_MS;
 }
 
-/* Now and then a waiter goes past the line: who is next may be stopped, or there was no thread to stand in line. */
+/* Who is first in line may be stopped, or of another pid namespace so that nobody can say, or there is no thread to stand in line for
+ * us: then somebody has to go past. */
+static bool go_past(struct gate *g)
+{
+	pid_t first = 0;
+	bool has_first = line_first(presence_fd(g->presence), &first);
+
+	g->is_line_stuck = has_first && presence_is_stopped(first);
+	return (g->locker == NULL || g->is_line_stuck || (has_first && first == 0)) && lock_at_once(g);
+}
+
 static bool look(struct gate *g)
 {
 	int64_t now = now_ms();
-	pid_t next;
 
 	if (now - g->looked_at_ms < look_pause_ms(g))
 		return false;
 	g->looked_at_ms = now;
-	if (lock_at_once(g)) {
-		if (bytelock_any_owner(presence_fd(g->presence), PRESENCE_BYTE_NEXT, LINE_BYTES, &next))
-			g->stuck_next = next;
+	if (go_past(g))
 		return true;
-	}
 	look_at_holder(g, now);
 	ask_locker(g);
 	return false;
@@ -373,7 +375,6 @@ enum err gate_open(const char *state_dir, struct gate **out)
 
 	g->path = path_join(state_dir, "gate");
 	g->fd = g->bell = -1;
-	g->stuck_next = NOBODY;
 	fill_blocked(&g->blocked);
 	e = open_parts(g, state_dir);
 	if (e)

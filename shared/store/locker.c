@@ -8,14 +8,16 @@
 #include "base/xalloc.h"
 #include "store/bell.h"
 #include "store/bytelock.h"
+#include "store/line.h"
 #include "store/presence.h"
 
 enum locker_state { AT_REST, IN_LINE, HAS_WON };
 
 struct locker {
-	pthread_mutex_t lock;     /* guards state, is_dropped, is_orphan */
+	pthread_mutex_t lock;     /* guards state, place, is_dropped, is_orphan */
 	pthread_cond_t changed;
 	enum locker_state state;
+	int64_t place;            /* stays as it is while in line */
 	bool is_dropped;          /* in line, but nobody wants it now */
 	bool is_orphan;           /* the owner is gone: give back, free, end */
 	struct locker_files files;
@@ -34,20 +36,18 @@ static bool wait_in_line(const struct locker *l)
 {
 	int failed;
 
-	bytelock_wait(l->files.alive, PRESENCE_BYTE_NEXT);
+	line_wait(l->files.alive, l->place);
 	do
 		failed = flock(l->files.gate, LOCK_EX);
 	while (failed && errno == EINTR);
 	if (!failed)
 		(void)bytelock_take(l->files.alive, PRESENCE_BYTE_INSIDE);
-	else
-		bytelock_drop(l->files.alive, PRESENCE_BYTE_NEXT);
+	line_leave(l->files.alive, l->place);
 	return !failed;
 }
 
 static void give_back(const struct locker *l)
 {
-	bytelock_drop(l->files.alive, PRESENCE_BYTE_NEXT);
 	bytelock_drop(l->files.alive, PRESENCE_BYTE_INSIDE);
 	(void)flock(l->files.gate, LOCK_UN);
 }
@@ -79,6 +79,8 @@ static void *locker_run(void *arg)
 		(void)pthread_mutex_lock(&l->lock);
 		note_result(l, won);
 	}
+	if (l->state == IN_LINE)
+		line_leave(l->files.alive, l->place); /* orphaned before it had begun to wait */
 	(void)pthread_mutex_unlock(&l->lock);
 	release(l);
 	return NULL;
@@ -131,6 +133,7 @@ void locker_ask(struct locker *l)
 	(void)pthread_mutex_lock(&l->lock);
 	l->is_dropped = false;
 	if (l->state == AT_REST) {
+		l->place = line_join(l->files.alive);
 		l->state = IN_LINE;
 		(void)pthread_cond_signal(&l->changed);
 	}
@@ -142,8 +145,6 @@ bool locker_has_won(struct locker *l)
 	(void)pthread_mutex_lock(&l->lock);
 	bool has_won = l->state == HAS_WON;
 	(void)pthread_mutex_unlock(&l->lock);
-	if (has_won)
-		bytelock_drop(l->files.alive, PRESENCE_BYTE_NEXT);
 	return has_won;
 }
 

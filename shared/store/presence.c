@@ -172,6 +172,8 @@ bool presence_is_stopped(pid_t pid)
 {
 	char path[32], text[512];
 
+	if (pid <= 0)
+		return false;
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);

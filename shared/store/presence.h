@@ -9,10 +9,7 @@
 #include <sys/types.h>
 #include "base/err.h"
 
-/* Bytes of run/alive that are no process: */
-#define PRESENCE_BYTE_INSIDE 0                    /* held by who is inside the write gate */
-#define PRESENCE_BYTE_NEXT   ((int64_t)1 << 32)   /* held by who is next to enter it */
-#define PRESENCE_BYTE_WAITS  (PRESENCE_BYTE_NEXT + 1) /* + number: held while that process waits to enter it */
+#define PRESENCE_BYTE_INSIDE 0                    /* the byte of run/alive that is held by who is inside the write gate */
 
 struct presence;
 MUST_USE enum err presence_open(const char *state_dir, struct presence **out);   /* makes run/, opens run/alive; takes nothing yet */

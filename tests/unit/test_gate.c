@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include "base/clock.h"
 #include "base/path.h"
-#include "store/bytelock.h"
 #include "store/gate.h"
+#include "store/line.h"
 #include "store/presence.h"
 #include "unit/peer.h"
 #include "unit/scratch.h"
@@ -122,11 +122,11 @@ static void until_stopped(const struct peer *p)
 		ck_assert_int_lt(clock_mono_us(), end);
 }
 
-static void until_waiting(uint32_t number)
+static void until_somebody_waits(void)
 {
 	int64_t end = clock_mono_us() + PATIENCE_MS * INT64_C(1000);
 
-	while (!bytelock_owner(presence_fd(gate_presence(ours)), PRESENCE_BYTE_WAITS + number, NULL))
+	while (line_is_empty(presence_fd(gate_presence(ours))))
 		ck_assert_int_lt(clock_mono_us(), end);
 }
 
@@ -165,7 +165,7 @@ START_TEST(who_comes_second_waits_until_the_first_has_left)
 	ck_assert(gate_is_inside(ours));
 	ck_assert(!is_readable(gate_fd(ours), 0));
 	peer_tell(&a, "enter");
-	until_waiting(number_a);
+	until_somebody_waits();
 	ck_assert(!is_readable(a.from, 50));
 	gate_leave(ours);
 	ck_assert_str_eq(peer_hear(&a), "inside");
@@ -191,7 +191,7 @@ START_TEST(a_newcomer_does_not_push_in_and_one_stopped_in_line_holds_up_nobody)
 {
 	ck_assert_str_eq(peer_ask(&a, "enter"), "inside");
 	peer_tell(&b, "enter");
-	until_waiting(number_b);
+	until_somebody_waits();
 	ck_assert_int_eq(kill(b.pid, SIGSTOP), 0); /* so that it cannot take what is free */
 	until_stopped(&b);
 	ck_assert_str_eq(peer_ask(&a, "leave"), "outside");
