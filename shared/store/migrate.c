@@ -4,8 +4,6 @@
 #include <sqlite3.h>
 #include "store/sqlite_db.h"
 
-#define APPLICATION_ID 0x41454749  /* "AEGI", set by schema/001 */
-
 /* The one number a query of the schema answers; otherwise when it answers nothing or fails. */
 static int64_t ask(sqlite3 *db, const char *sql, int64_t otherwise)
 {
@@ -51,7 +49,7 @@ enum err migrate_run(struct sqlite3 *db, struct problem *why)
 
 	if (version < 0 || tables < 0)
 		return db_error(db, sqlite3_extended_errcode(db));
-	if (tables > 0 && ask(db, "PRAGMA application_id", 0) != APPLICATION_ID) {
+	if (tables > 0 && ask(db, "PRAGMA application_id", 0) != MIGRATE_APPLICATION_ID) {
 		problem_set(why, "the file is a database of another program");
 		return ERR_STORE_CORRUPT;
 	}

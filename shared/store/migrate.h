@@ -2,6 +2,8 @@
 #pragma once
 #include "base/err.h"
 
+#define MIGRATE_APPLICATION_ID 0x41454749         /* "AEGI": whose file it is */
+
 struct sqlite3;
 extern const char *const store_schema[];          /* generated at build from schema/ */
 extern const int store_schema_n;

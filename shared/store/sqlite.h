@@ -20,7 +20,7 @@
 
 struct meta {
 	int64_t min_writer, high_tick, high_at, is_synced, lost_tick, full_tick;
-	char instance[ID_SIZE];
+	char instance[ID_SIZE], replaces[ID_SIZE];
 };
 
 struct paths {
@@ -79,6 +79,7 @@ void file_close(struct store *s);
 MUST_USE enum err file_check(struct store *s);
 MUST_USE enum err marker_write(const struct paths *p, const char *instance);
 MUST_USE enum err marker_read(const struct paths *p, char instance[ID_SIZE]);   /* ERR_NOT_FOUND: none */
+MUST_USE enum err file_make_empty(const char *path);                            /* a file of our own mode before SQLite sees it */
 bool file_id(const char *path, uint64_t *device, uint64_t *inode);             /* false: not there */
 
 /* ---- sqlite_clock.c ---- */
@@ -86,6 +87,8 @@ void clock_look(struct store *s);                 /* after opening: time before 
 void clock_begin(struct store *s);                /* first in a transaction: reads meta, sets s->now; the first of a boot writes rows */
 void clock_end(struct store *s, bool wrote);      /* last in a transaction */
 MUST_USE bool meta_read(struct store *s);
+struct birth { int64_t wall_ms, tick_ms, full_tick; const char *replaces; };
+void meta_create(struct store *s, const struct birth *b);   /* the row of a new database, under a new instance */
 
 /* ---- sqlite_turn.c ---- */
 void turn_submit(struct store *s, struct op *op, void (*carry_out)(struct store *, struct op *, void *), void *request);

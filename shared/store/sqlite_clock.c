@@ -19,7 +19,18 @@ bool meta_read(struct store *s)
 	m->lost_tick = sqlite3_column_int64(q, 4);
 	m->full_tick = sqlite3_column_int64(q, 5);
 	snprintf(m->instance, sizeof(m->instance), "%s", column_text(q, 6));
+	snprintf(m->replaces, sizeof(m->replaces), "%s", column_text(q, 7));
 	return true;
+}
+
+void meta_create(struct store *s, const struct birth *b)
+{
+	char instance[ID_SIZE];
+
+	id_new(instance, b->wall_ms);
+	db_run(&s->db, SQL_META_PUT,
+		BIND(num(store_schema_n), text(instance), num(b->wall_ms), num(b->tick_ms), num(b->full_tick),
+			text(b->replaces)));
 }
 
 static int64_t wall(const struct store *s)

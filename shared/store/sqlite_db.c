@@ -145,15 +145,23 @@ enum err db_exec(sqlite3 *handle, const char *sql)
 	return db_error(handle, sqlite3_extended_errcode(handle));
 }
 
+#define OPEN_FLAGS (SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE)
+
+enum err db_open_damaged(sqlite3 **handle, const char *path)
+{
+	int code = sqlite3_open_v2(path, handle, OPEN_FLAGS, NULL);
+
+	if (code != SQLITE_OK)
+		return db_error(*handle, code);
+	harden(*handle);
+	return OK;
+}
+
 enum err db_open(struct db *d, const char *path, int busy_ms)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-
 	*d = (struct db){ .busy_ms = busy_ms };
-	int code = sqlite3_open_v2(path, &d->handle, flags, NULL);
-	enum err e = code == SQLITE_OK ? OK : db_error(d->handle, code);
+	enum err e = db_open_damaged(&d->handle, path);
 	if (e == OK) {
-		harden(d->handle);
 		sqlite3_busy_timeout(d->handle, busy_ms);
 		e = db_exec(d->handle, PRAGMAS);
 	}

@@ -23,6 +23,8 @@ struct db {
 /* Opens an existing file (made 0600 by the caller when new) for reading and writing, WAL, hardened. Inside the gate.
  * path must hold no symbolic link. On error everything is closed again. */
 MUST_USE enum err db_open(struct db *d, const char *path, int busy_ms);
+/* The same without a look at its content, for salvage; *handle may be set on error too. */
+MUST_USE enum err db_open_damaged(sqlite3 **handle, const char *path);
 void db_close(struct db *d);                      /* legal when closed */
 
 void db_clear_fault(struct db *d);

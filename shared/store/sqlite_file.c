@@ -67,8 +67,8 @@ enum err marker_write(const struct paths *p, const char *instance)
 	return e == OK ? path_write_private_file(p->marker, span_of(instance)) : e;
 }
 
-/* A file of our own mode before SQLite sees it: -wal and -shm take theirs from it. Nobody has it open, so closing it is harmless. */
-static enum err make_empty(const char *path)
+/* -wal and -shm take their mode from it. Nobody has it open, so closing it is harmless. */
+enum err file_make_empty(const char *path)
 {
 	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
 
@@ -102,7 +102,7 @@ static enum err look_for_file(struct store *s, bool *is_first)
 		return st.st_size == 0 && !*is_first ? ERR_STORE_CORRUPT : OK;
 	if (!*is_first)
 		return ERR_STORE_MISSING;
-	return s->options.is_reader ? ERR_NOT_FOUND : make_empty(s->paths.database);
+	return s->options.is_reader ? ERR_NOT_FOUND : file_make_empty(s->paths.database);
 }
 
 static bool header_is_ours(struct store *s)
@@ -114,22 +114,14 @@ static bool header_is_ours(struct store *s)
 	       memcmp(header + 68, id, sizeof(id)) == 0;
 }
 
-static void meta_create(struct store *s)
-{
-	char instance[ID_SIZE];
-	int64_t wall_ms = s->clock.wall_ms(s->clock.arg);
-
-	id_new(instance, wall_ms);
-	db_run(&s->db, SQL_META_PUT,
-		BIND(num(store_schema_n), text(instance), num(wall_ms), num(wall_ms), num(wall_ms), num(0)));
-}
-
 /* A new database: its row, then everything into the main file, so that its header can be recognised, then the marker. Killed before
  * the marker it is found here again and finished. */
 static enum err finish_first(struct store *s)
 {
+	int64_t wall_ms = s->clock.wall_ms(s->clock.arg);
+
 	if (db_number(&s->db, SQL_META_GET, -1, NO_BIND) < 0)
-		meta_create(s);
+		meta_create(s, &(struct birth){ .wall_ms = wall_ms, .tick_ms = wall_ms });
 	if (!meta_read(s))
 		return s->db.fault;
 	int code = sqlite3_wal_checkpoint_v2(s->db.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -145,8 +137,9 @@ static enum err check_identity(struct store *s)
 	enum err e = marker_read(&s->paths, instance);
 	if (e != OK)
 		return e;
-	if (strcmp(instance, s->meta.instance) != 0)
-		return ERR_STORE_MOVED;
+	if (strcmp(instance, s->meta.instance) != 0)   /* but a repair may have been killed before its last step */
+		return strcmp(instance, s->meta.replaces) == 0 ? marker_write(&s->paths, s->meta.instance) :
+							       ERR_STORE_MOVED;
 	if (s->seen.seq == 0 || strcmp(s->seen.instance, instance) != 0)
 		return OK;
 	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_AUDIT_CHAIN, BIND(num((int64_t)s->seen.seq)));
