@@ -63,12 +63,21 @@ static int64_t tick(struct store *s)
 	return s->latest_tick;
 }
 
+static bool look_for_offset(struct store *s)
+{
+	int64_t stored = db_number(&s->db, SQL_CLOCK_GET, INT64_MIN, BIND(text(s->boot)));
+
+	s->has_offset = stored != INT64_MIN;
+	if (s->has_offset)
+		s->offset_ms = stored;
+	return s->has_offset;
+}
+
 void clock_look(struct store *s)
 {
 	s->clock.boot_name(s->clock.arg, s->boot, sizeof(s->boot));
-	int64_t stored = db_number(&s->db, SQL_CLOCK_GET, INT64_MIN, BIND(text(s->boot)));
-	s->has_offset = stored != INT64_MIN;
-	s->offset_ms = s->has_offset ? stored : offset_by_wall(s);
+	if (!look_for_offset(s))
+		s->offset_ms = offset_by_wall(s);
 }
 
 void store_now(const struct store *s, struct now *out)
@@ -105,7 +114,6 @@ static void add_boot(struct store *s)
 	char id[sizeof(s->boot)];
 
 	snprintf(id, sizeof(id), "%.*s", (int)strcspn(s->boot, ":"), s->boot);
-	s->offset_ms = offset_by_wall(s);
 	s->now.tick_ms = tick(s);
 	if (db_number(&s->db, SQL_CLOCK_SAME, 0, BIND(text(id))) == 0)
 		note_boot(s);
@@ -122,11 +130,8 @@ void clock_begin(struct store *s)
 		return;
 	}
 	s->now.wall_ms = wall(s);
-	if (!s->has_offset) {
-		clock_look(s);
-		if (!s->has_offset)
-			add_boot(s);
-	}
+	if (!s->has_offset && !look_for_offset(s))
+		add_boot(s);
 	s->now.tick_ms = tick(s);
 }
 
