@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/xalloc.h"
+#include "net/loop.h"
 
 #define HTTP_PEER_MAX_CONNECTIONS 2048
 
@@ -178,3 +179,28 @@ static inline void http_peer_free(struct http_peer *p)
 	close_fdp(&p->fd);
 	free(p);
 }
+
+/* ---- the other end: a loop that is turned until something is so --------------------------------------------------------- */
+
+#define DEADLINE_MS 20000
+
+static struct loop *l;
+static struct http_peer *p;
+
+static inline void out_of_time(struct loop_timer *t)
+{
+	(void)t;
+	ck_abort_msg("nothing happened in time");
+}
+
+#define TURN_UNTIL(condition)                                        \
+	do {                                                         \
+		struct loop_timer deadline;                          \
+		loop_timer_init(&deadline, out_of_time);             \
+		loop_timer_set(l, &deadline, DEADLINE_MS);           \
+		while (!(condition)) {                               \
+			loop_hurry(l); /* some look at the peer */   \
+			loop_turn(l);                                \
+		}                                                    \
+		loop_timer_clear(&deadline);                         \
+	} while (0)
