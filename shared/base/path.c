@@ -125,10 +125,28 @@ enum err path_make_private_folder(const char *path)
 	return fd < 0 ? failed("path.open", bare) : check_private(fd, bare);
 }
 
+/* Up to n bytes to the end of out, or, when n is 0, looks whether there are more. *got: how many, 0 at the end of the file. */
+static enum err read_some(int fd, size_t n, struct buf *out, size_t *got)
+{
+	char probe;
+	char *to = n ? buf_reserve(out, n) : &probe;
+	ssize_t done;
+
+	do
+		done = read(fd, to, n ? n : 1);
+	while (done < 0 && errno == EINTR);
+	if (done < 0)
+		return ERR_IO;
+	*got = (size_t)done;
+	if (n)
+		buf_added(out, *got);
+	return OK;
+}
+
 enum err path_read_file(const char *path, size_t cap_bytes, struct buf *out)
 {
 	CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	size_t before = out->len;
+	size_t left = out->cap_bytes - out->len, n, got;
 	struct stat st;
 
 	if (fd < 0)
@@ -137,19 +155,14 @@ enum err path_read_file(const char *path, size_t cap_bytes, struct buf *out)
 		return failed("path.stat", path);
 	if (!S_ISREG(st.st_mode))
 		return ERR_INVALID;
-	for (;;) {
-		size_t left = cap_bytes - (out->len - before);
-		char *to = buf_reserve(out, left < READ_STEP ? left + 1 : READ_STEP);
-		ssize_t n = to ? read(fd, to, left < READ_STEP ? left + 1 : READ_STEP) : 0;
-
-		if (to == NULL || n > (ssize_t)left)
-			return ERR_TOO_LARGE;
-		if (n < 0 && errno != EINTR)
+	for (left = cap_bytes < left ? cap_bytes : left;; left -= got) {
+		n = left < READ_STEP ? left : READ_STEP;
+		if (read_some(fd, n, out, &got))
 			return failed("path.read", path);
-		if (n == 0)
+		if (got == 0)
 			return OK;
-		if (n > 0)
-			buf_added(out, (size_t)n);
+		if (n == 0)
+			return ERR_TOO_LARGE;
 	}
 }
 
