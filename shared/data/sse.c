@@ -114,34 +114,53 @@ static enum sse_answer end_line(struct sse *s, struct span line, sse_event_fn *f
 	return take_line(s, line) ? SSE_MORE : SSE_TOO_LARGE;
 }
 
-/* A part of a line whose end has not come. A long value of data goes straight to its place, so that it is not held twice. */
-static bool keep_part(struct sse *s, struct span part)
+/* Moves up to n bytes from part to the end of b. */
+static bool move(struct buf *b, size_t n, struct span *part)
 {
-	if (s->is_in_data)
-		return buf_append_span(&s->data, part);
-	if (!buf_append_span(&s->line, part))
+	n = n < part->len ? n : part->len;
+	if (!buf_append(b, part->at, n))
 		return false;
-	if (s->line.len <= 6 || memcmp(s->line.data, "data:", 5) != 0)
+	*part = (struct span){ part->at + n, part->len - n };
+	return true;
+}
+
+/* "data:" and one byte more, which may be the blank that is no part of the value. */
+#define DATA_HEAD_BYTES 6
+
+static bool switch_to_data(struct sse *s)
+{
+	if (s->line.len != DATA_HEAD_BYTES || memcmp(s->line.data, "data:", 5) != 0)
 		return true;
-	size_t skip = s->line.data[5] == ' ' ? 6 : 5;
-	bool fits = begin_data(s) && buf_append(&s->data, s->line.data + skip, s->line.len - skip);
+	char first = s->line.data[5];
 	buf_clear(&s->line);
 	s->is_in_data = true;
-	return fits;
+	return begin_data(s) && (first == ' ' || buf_append_char(&s->data, first));
+}
+
+/* A part of a line that does not stand in one chunk. A value of data goes straight to its place, so that it is not held twice. */
+static bool keep_part(struct sse *s, struct span part)
+{
+	if (!s->is_in_data && s->line.len < DATA_HEAD_BYTES &&
+		(!move(&s->line, DATA_HEAD_BYTES - s->line.len, &part) || !switch_to_data(s)))
+		return false;
+	return buf_append_span(s->is_in_data ? &s->data : &s->line, part);
 }
 
 /* The last part of a line. */
 static enum sse_answer take_end(struct sse *s, struct span part, sse_event_fn *fn, void *arg)
 {
+	if (s->line.len == 0 && !s->is_in_data) { /* the cap must not depend on where the chunks end */
+		bool is_long = part.len > s->line.cap_bytes && memcmp(part.at, "data:", 5) != 0;
+
+		return is_long ? SSE_TOO_LARGE : end_line(s, part, fn, arg);
+	}
+	if (!keep_part(s, part))
+		return SSE_TOO_LARGE;
 	if (s->is_in_data) {
 		s->is_in_data = false;
 		s->is_started = true;
-		return buf_append_span(&s->data, part) ? SSE_MORE : SSE_TOO_LARGE;
+		return SSE_MORE;
 	}
-	if (s->line.len == 0)
-		return end_line(s, part, fn, arg);
-	if (!buf_append_span(&s->line, part))
-		return SSE_TOO_LARGE;
 	enum sse_answer answer = end_line(s, buf_span(&s->line), fn, arg);
 	buf_clear(&s->line);
 	return answer;
