@@ -11,9 +11,8 @@
 #endif
 #include "base/id.h"
 #include "base/log.h"
+#include "base/readfd.h"
 #include "base/xalloc.h"
-
-#define READ_STEP 65536
 
 char *path_join(const char *folder, const char *name)
 {
@@ -125,28 +124,22 @@ enum err path_make_private_folder(const char *path)
 	return fd < 0 ? failed("path.open", bare) : check_private(fd, bare);
 }
 
-/* Up to n bytes to the end of out, or, when n is 0, looks whether there are more. *got: how many, 0 at the end of the file. */
-static enum err read_some(int fd, size_t n, struct buf *out, size_t *got)
+static enum err read_all(int fd, struct buf *out, const char *path)
 {
-	char probe;
-	char *to = n ? buf_reserve(out, n) : &probe;
-	ssize_t done;
+	enum readfd got;
 
 	do
-		done = read(fd, to, n ? n : 1);
-	while (done < 0 && errno == EINTR);
-	if (done < 0)
-		return ERR_IO;
-	*got = (size_t)done;
-	if (n)
-		buf_added(out, *got);
-	return OK;
+		got = readfd_step(fd, out);
+	while (got == READFD_MORE);
+	if (got == READFD_FAILED)
+		return failed("path.read", path);
+	return got == READFD_FULL ? ERR_TOO_LARGE : OK;
 }
 
 enum err path_read_file(const char *path, size_t cap_bytes, struct buf *out)
 {
 	CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	size_t left = out->cap_bytes - out->len, n, got;
+	size_t own_cap = out->cap_bytes;
 	struct stat st;
 
 	if (fd < 0)
@@ -155,15 +148,11 @@ enum err path_read_file(const char *path, size_t cap_bytes, struct buf *out)
 		return failed("path.stat", path);
 	if (!S_ISREG(st.st_mode))
 		return ERR_INVALID;
-	for (left = cap_bytes < left ? cap_bytes : left;; left -= got) {
-		n = left < READ_STEP ? left : READ_STEP;
-		if (read_some(fd, n, out, &got))
-			return failed("path.read", path);
-		if (got == 0)
-			return OK;
-		if (n == 0)
-			return ERR_TOO_LARGE;
-	}
+	if (cap_bytes < own_cap - out->len)
+		out->cap_bytes = out->len + cap_bytes;
+	enum err e = read_all(fd, out, path);
+	out->cap_bytes = own_cap;
+	return e;
 }
 
 static enum err write_all(int fd, struct span bytes, const char *path)

@@ -7,7 +7,7 @@
 enum readfd readfd_step(int fd, struct buf *b)
 {
 	size_t left = b->cap_bytes - b->len, n = left < STEP_BYTES ? left : STEP_BYTES;
-	char beyond, *to = n > 0 ? buf_reserve(b, n) : &beyond;
+	char beyond = 0, *to = n > 0 ? buf_reserve(b, n) : &beyond;
 	ssize_t got = read(fd, to, n > 0 ? n : 1);
 
 	if (got < 0)

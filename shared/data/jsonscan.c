@@ -89,7 +89,7 @@ static void note_key_fault(struct scan *s, enum jsonscan_fault fault, const char
 static const char *scan_escape(struct scan *s, const char *at)
 {
 	s->is_escaped = true;
-	if (s->end - at >= 2 && memchr("\"\\/bfnrt", at[1], 8))
+	if (s->end - at >= 2 && at[1] && strchr("\"\\/bfnrt", at[1]))
 		return at + 2;
 	if (s->end - at < 6 || at[1] != 'u')
 		return fail(s, JSONSCAN_SYNTAX, at);

@@ -138,7 +138,7 @@ static const char *canon_string(struct canon *c, const char *at, bool *is_escape
 static int compare_escaped_keys(const struct member *a, const struct member *b)
 {
 	const char *at_a = a->key, *end_a = at_a + a->key_len, *at_b = b->key, *end_b = at_b + b->key_len;
-	struct span rest_a = { NULL, 0 }, rest_b = { NULL, 0 };
+	struct span rest_a = SPAN(""), rest_b = SPAN("");
 	char room_a[4], room_b[4];
 
 	for (;;) {

@@ -36,6 +36,7 @@ static crypto_generichash_state *state_of(struct hash *h)
 
 void hash_init(struct hash *h)
 {
+	*h = (struct hash){ { 0 } };
 	int failed = crypto_generichash_init(state_of(h), NULL, 0, 32);
 
 	assert(!failed);
