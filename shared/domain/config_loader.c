@@ -22,14 +22,15 @@ static size_t write_path(const struct place *at, char *out, size_t room)
 	return n + (size_t)snprintf(out + n, room - n, "%s%s", n ? "." : "", shown_of(at->key).text);
 }
 
-/* A map begins at its first key, which says little: its own key stands for it. */
+/* A map or list begins somewhere behind its key, and nothing stands nowhere: the key says more. */
 static const struct yaml_node *nearest_node(const struct place *at)
 {
 	while (at && !at->node)
 		at = at->up;
 	if (!at)
 		return NULL;
-	return at->node->kind != YAML_TEXT && at->node->key ? at->node->key : at->node;
+	bool is_vague = at->node->kind != YAML_TEXT || yaml_is_null(at->node);
+	return is_vague && at->node->key ? at->node->key : at->node;
 }
 
 static void PRINTF_LIKE(4, 0) say(struct loader *l, const struct place *at, bool is_error, const char *fmt, va_list ap)
@@ -152,10 +153,8 @@ static void load_key(struct loader *l, const struct place *at, const struct conf
 	bool is_given = here.node && !yaml_is_null(here.node); /* `key:` with nothing behind it is as good as absent */
 
 	if (key->type == CONFIG_SECTION) {
-		if (is_given && !loader_wants_map(l, &here, "a section with keys"))
-			is_given = false;
-		if (!is_given)
-			here.node = NULL;
+		if (is_given)
+			loader_wants_map(l, &here, "a section with keys");
 		loader_table(l, &here, key->table, object);
 		return;
 	}

@@ -28,7 +28,7 @@ void loader_table(struct loader *l, const struct place *at, const struct config_
 /* One value; at->node is neither NULL nor null. What is wrong leaves the default. */
 void loader_value(struct loader *l, const struct place *at, const struct config_key *key, void *object);
 /* Says when the node at `at` is no map (names what is wanted); true when it is. */
-MUST_USE bool loader_wants_map(struct loader *l, const struct place *at, const char *wanted);
+bool loader_wants_map(struct loader *l, const struct place *at, const char *wanted);
 
 /* Checks a text of that form and puts it in place of *out. False: said what is wrong, *out is as it was. */
 bool loader_text(struct loader *l, const struct place *at, enum config_form form, const char *text, char **out);

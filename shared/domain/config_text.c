@@ -176,7 +176,7 @@ static const char *int_hint(const char *text, bool is_quoted)
 		return ": write it without leading zeros";
 	if (strncasecmp(text, "0x", 2) == 0 || strncasecmp(text, "0o", 2) == 0)
 		return ": write it in decimal";
-	if (isdigit((unsigned char)text[0]) && text[strspn(text, "0123456789_,'")] == '\0')
+	if (strpbrk(text, "_,'") && text[strspn(text, "0123456789_,'")] == '\0')
 		return ": write the digits together";
 	return "";
 }

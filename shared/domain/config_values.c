@@ -266,7 +266,6 @@ static void load_object(struct loader *l, const struct place *at, const struct c
 {
 	const struct config_table *table = key->table;
 	const struct yaml_node *mark = at->node->key ? at->node->key : at->node;
-	struct place here = *at;
 
 	memcpy(config_field(object, table->line_offset), &mark->line, sizeof mark->line);
 	if (key->type == CONFIG_MAP) {
@@ -274,9 +273,9 @@ static void load_object(struct loader *l, const struct place *at, const struct c
 		struct place name = { .up = at->up, .key = at->key, .node = at->node->key };
 		loader_text(l, &name, key->form, at->key, object);
 	}
-	if (yaml_is_null(at->node) || !loader_wants_map(l, at, "a map of keys"))
-		here.node = NULL;
-	loader_table(l, &here, table, object);
+	if (!yaml_is_null(at->node))
+		loader_wants_map(l, at, "a map of keys");
+	loader_table(l, at, table, object);
 }
 
 static void load_objects(struct loader *l, const struct place *at, const struct config_key *key, void *object)
