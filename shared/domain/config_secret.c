@@ -52,7 +52,7 @@ static enum err read_credential(const char *name, struct buf *out, struct proble
 static enum err read_command(const struct config_list *command, struct buf *out, struct problem *why)
 {
 	char **argv = xcalloc(command->n + 1, sizeof *argv);
-	int exit_code = 0;
+	int exit_code;
 
 	for (size_t i = 0; i < command->n; i++)
 		argv[i] = command->v[i];
@@ -62,6 +62,8 @@ static enum err read_command(const struct config_list *command, struct buf *out,
 		problem_set(why, "the command %s for a secret took longer than %d s", command->v[0], COMMAND_LIMIT_MS / 1000);
 	else if (e)
 		problem_set(why, "the command %s for a secret failed: %s", command->v[0], err_text(e));
+	else if (exit_code == RUN_NO_EXIT)
+		problem_set(why, "the command %s for a secret was ended by a signal", command->v[0]);
 	else if (exit_code != 0)
 		problem_set(why, "the command %s for a secret ended with code %d", command->v[0], exit_code);
 	else
