@@ -89,7 +89,8 @@ static void refuse_unknown(struct loader *l, const struct place *at, const struc
 
 	for (size_t i = 0; i < table->n; i++)
 		names[i] = table->keys[i].name;
-	for (const struct yaml_node *n = at->node ? at->node->first : NULL; n; n = n->next) {
+	bool is_map = at->node && at->node->kind == YAML_MAP;
+	for (const struct yaml_node *n = is_map ? at->node->first : NULL; n; n = n->next) {
 		if (is_known(table, n->key->text))
 			continue;
 		struct place key = { .up = at, .key = n->key->text, .node = n->key };

@@ -20,6 +20,7 @@ static const struct {
 	{ B "log: 3\n", "f:2:6: error: log: expected a section with keys\n" },
 	{ B "log: { level: loud }\n", "f:2:15: error: log.level: expected error, warn, info or debug, not loud\n" },
 	{ B "queue: { b: on }\n", "f:2:13: error: queue.b: expected a map of keys\n" },
+	{ B "queue: { b: [x] }\nlog: [x]\n", "f:2:10: error: queue.b: expected a map of keys\nf:3:1: error: log: expected a section with keys\n" },
 	{ B "require_room: [true]\n", "f:2:1: error: require_room: expected one value, not a list or map\n" },
 	/* unknown keys, anywhere */
 	{ B "bakends: {}\n", "f:2:1: error: bakends: unknown key, did you mean backends?\n" },
