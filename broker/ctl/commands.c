@@ -1,10 +1,34 @@
 /* commands - what aegisctl can do, and the help made from it. */
-#include "broker/ctl/ctl.h"
+#include "broker/ctl/commands.h"
 #include <stdarg.h>
 
 static enum ctl_exit run_help(const struct ctl *c);
 
 const struct command commands[] = {
+	{ .name = "config check",
+	  .synopsis = "[FILE]",
+	  .help = "say all that is wrong with the rules, each with its place",
+	  .details = "Without FILE: the file whose rules count. Exit code 0: it loads; 1: it has errors; 7: there is none, or it\n"
+		     "cannot be read. With --json: one object with file, ok and remarks.",
+	  .words_max = 1,
+	  .run = cmd_config_check },
+	{ .name = "config init",
+	  .synopsis = "[FILE|-]",
+	  .help = "write a commented example to start from",
+	  .details = "Without FILE: where your own rules are looked for. - prints it. A file that is there is never replaced\n"
+		     "(exit code 1).",
+	  .words_max = 1,
+	  .run = cmd_config_init },
+	{ .name = "config schema",
+	  .synopsis = "",
+	  .help = "print the JSON Schema (draft-07) of the rules, for editors",
+	  .run = cmd_config_schema },
+	{ .name = "config show",
+	  .synopsis = "[FILE]",
+	  .help = "print the rules in force, defaults included, secrets hidden",
+	  .details = "YAML, or JSON with --json; both load again. Secrets are shown by where they come from.",
+	  .words_max = 1,
+	  .run = cmd_config_show },
 	{ .name = "help",
 	  .synopsis = "[COMMAND]",
 	  .help = "show what aegisctl can do, or all about one command",

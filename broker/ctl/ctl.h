@@ -70,5 +70,3 @@ void ctl_print_help(FILE *to, const struct ctl *c);
 const struct command *ctl_find(const char *first, const char *second, bool *wants_more);
 
 bool ctl_begins_with(const struct command *row, struct span word);  /* its first word of two */
-
-/* One function per row of the table that does not stand in commands.c; cmd_<name>.c defines it. */

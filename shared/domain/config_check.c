@@ -80,7 +80,8 @@ void config_check_principal(struct loader *l, const struct place *at, void *obje
 
 	(void)l;
 	(void)at;
-	p->uid = strtoll(p->name + strlen("uid:"), NULL, 10); /* FORM_UID saw to the rest */
+	if (p->name[0]) /* else it was refused; what is there has FORM_UID */
+		p->uid = strtoll(p->name + strlen("uid:"), NULL, 10);
 }
 
 /* ---- approval, broker, audit ---------------------------------------------------------------------------------------- */

@@ -96,7 +96,7 @@ enum err config_find_beside(const char *system_path, const char *given, char **o
 		*out = xstrdup(system_path);
 	if (*out)
 		return OK;
-	problem_set(why, "there is no configuration: neither %s nor %s exists; `aegisctl setup` writes one",
+	problem_set(why, "there is no configuration: neither %s nor %s exists; `aegisctl setup` or `aegisctl config init` writes one",
 		own ? own : "$XDG_CONFIG_HOME/aegis/aegis.yaml", system_path);
 	return ERR_NOT_FOUND;
 }

@@ -1,0 +1,8 @@
+/* commands - the functions behind the rows of the table in commands.c, one cmd_<name>.c each. */
+#pragma once
+#include "broker/ctl/ctl.h"
+
+enum ctl_exit cmd_config_check(const struct ctl *c);
+enum ctl_exit cmd_config_init(const struct ctl *c);
+enum ctl_exit cmd_config_schema(const struct ctl *c);
+enum ctl_exit cmd_config_show(const struct ctl *c);
