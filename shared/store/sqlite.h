@@ -27,6 +27,8 @@ struct paths {
 	char *state_dir, *database, *wal, *keys, *marker;
 };
 
+struct file_id { uint64_t device, inode; };
+
 struct store {
 	struct store_options options;             /* state_dir is paths.state_dir */
 	struct store_clock clock;
@@ -38,7 +40,7 @@ struct store {
 
 	/* the file */
 	struct db db;
-	uint64_t device, inode;                   /* of the open database */
+	struct file_id file, wal_file;            /* of the open database */
 	bool is_corrupt;                          /* SQLite said so: not touched again until another file stands there */
 	struct meta meta;                         /* as last read */
 	struct { uint64_t seq; uint8_t chain[32]; char instance[ID_SIZE]; } seen;  /* newest row known committed: an older copy lacks it */
@@ -80,7 +82,8 @@ MUST_USE enum err file_check(struct store *s);
 MUST_USE enum err marker_write(const struct paths *p, const char *instance);
 MUST_USE enum err marker_read(const struct paths *p, char instance[ID_SIZE]);   /* ERR_NOT_FOUND: none */
 MUST_USE enum err file_make_empty(const char *path);                            /* a file of our own mode before SQLite sees it */
-bool file_id(const char *path, uint64_t *device, uint64_t *inode);             /* false: not there */
+bool file_id(const char *path, struct file_id *out);                           /* false: not there */
+bool file_is(const char *path, const struct file_id *id);
 
 /* ---- sqlite_clock.c ---- */
 void clock_look(struct store *s);                 /* after opening: time before our first transaction */

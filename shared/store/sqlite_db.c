@@ -12,17 +12,23 @@ static const char *const texts[] = {
 
 /* ---- faults ---- */
 
+/* Where SQLite does not say (a COMMIT that fails), errno still may; db_row cleared it before. */
 static enum err error_of_io(sqlite3 *handle)
 {
-	switch (sqlite3_system_errno(handle)) {
-	case ENOSPC:
-	case EDQUOT:
-	case EFBIG:  return ERR_STORE_FULL;
-	case EROFS:
-	case EACCES:
-	case EPERM:  return ERR_STORE_READONLY;
-	default:     return ERR_STORE_IO;
+	const int causes[] = { errno, sqlite3_system_errno(handle) };
+
+	for (size_t i = 0; i < ARRAY_LEN(causes); i++) {
+		switch (causes[i]) {
+		case ENOSPC:
+		case EDQUOT:
+		case EFBIG:  return ERR_STORE_FULL;
+		case EROFS:
+		case EACCES:
+		case EPERM:  return ERR_STORE_READONLY;
+		default:     break;
+		}
 	}
+	return ERR_STORE_IO;
 }
 
 enum err db_error(sqlite3 *handle, int code)
@@ -94,7 +100,7 @@ static void set_limits(sqlite3 *handle)
 		{ SQLITE_LIMIT_TRIGGER_DEPTH, 4 },       { SQLITE_LIMIT_WORKER_THREADS, 0 },
 		{ SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100 },
 	};
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
 		sqlite3_limit(handle, limits[i].what, limits[i].most);
 }
 
@@ -108,7 +114,7 @@ static void harden(sqlite3 *handle)
 		{ SQLITE_DBCONFIG_DQS_DDL, 0 },          { SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1 },
 		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 }, { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
 	};
-	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+	for (size_t i = 0; i < ARRAY_LEN(switches); i++)
 		sqlite3_db_config(handle, switches[i].what, switches[i].value, NULL);
 	set_limits(handle);
 }
@@ -258,6 +264,7 @@ bool db_row(struct db *d, sqlite3_stmt *q)
 {
 	if (!q || d->fault != OK)
 		return false;
+	errno = 0;
 	int code = sqlite3_step(q);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		fault_of(d, code);

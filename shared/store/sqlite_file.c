@@ -38,15 +38,21 @@ void paths_release(struct paths *p)
 	*p = (struct paths){ 0 };
 }
 
-bool file_id(const char *path, uint64_t *device, uint64_t *inode)
+bool file_id(const char *path, struct file_id *out)
 {
 	struct stat st;
 
 	if (lstat(path, &st) != 0)
 		return false;
-	*device = (uint64_t)st.st_dev;
-	*inode = (uint64_t)st.st_ino;
+	*out = (struct file_id){ (uint64_t)st.st_dev, (uint64_t)st.st_ino };
 	return true;
+}
+
+bool file_is(const char *path, const struct file_id *id)
+{
+	struct file_id there;
+
+	return file_id(path, &there) && there.device == id->device && there.inode == id->inode;
 }
 
 enum err marker_read(const struct paths *p, char instance[ID_SIZE])
@@ -196,7 +202,7 @@ enum err file_open(struct store *s, struct problem *why)
 	enum err e = look_for_file(s, &is_first);
 	if (e == OK)
 		e = open_and_check(s, is_first, why);
-	if (e == OK && !file_id(s->paths.database, &s->device, &s->inode))
+	if (e == OK && (!file_id(s->paths.database, &s->file) || !file_id(s->paths.wal, &s->wal_file)))
 		e = ERR_STORE_MISSING;
 	if (e == OK && !header_is_ours(s))
 		e = ERR_STORE_CORRUPT;
@@ -219,12 +225,14 @@ void file_close(struct store *s)
 
 enum err file_check(struct store *s)
 {
-	uint64_t device, inode;
+	struct file_id there;
 
-	if (!file_id(s->paths.database, &device, &inode))
+	if (!file_id(s->paths.database, &there))
 		return ERR_STORE_MISSING;
-	if (s->db.handle && device == s->device && inode == s->inode)
+	if (s->db.handle && file_is(s->paths.database, &s->file))
 		return s->is_corrupt || !header_is_ours(s) ? ERR_STORE_CORRUPT : OK;
+	if (s->db.handle && file_is(s->paths.wal, &s->wal_file))
+		return ERR_STORE_MOVED;   /* another database beside our WAL: opened, they would be mixed */
 	file_close(s);
 	return file_open(s, NULL);
 }

@@ -184,7 +184,7 @@ static void note_result(struct store *s, enum err e)
 		if (e == OK)
 			log_info("store.recovered", "after=%d", s->why);
 		else
-			log_error("store.refusing", "err=%d reason=\"%s\" sqlite=%d detail=\"%s\"", e, err_text(e),
+			log_error("store.refusing", "err=%d reason=%s sqlite=%d detail=%s", e, err_text(e),
 				s->db.fault_code, s->db.fault_text);
 	}
 	s->why = e;
@@ -394,13 +394,13 @@ void store_idle(struct store *s)
 
 enum err read_begin(struct store *s)
 {
-	uint64_t device, inode;
+	struct file_id there;
 
 	if (!s->db.handle || s->is_corrupt)
 		return s->why != OK ? s->why : ERR_STORE_MOVED;
-	if (!file_id(s->paths.database, &device, &inode))
+	if (!file_id(s->paths.database, &there))
 		return ERR_STORE_MISSING;
-	if (device != s->device || inode != s->inode)
+	if (there.device != s->file.device || there.inode != s->file.inode)
 		return ERR_STORE_MOVED;
 	db_clear_fault(&s->db);
 	return OK;

@@ -253,21 +253,17 @@ END_TEST
 
 START_TEST(a_session_is_on_record_from_join_to_leave)
 {
-	struct session me = { .id = "0123456789abcdef0123456789abcdef", .kind = "shim", .agent = "a", .client = "c",
-		.client_version = "1", .backend = "b", .tenant = "" };
+	const char *id = "0123456789abcdef0123456789abcdef";
 	struct op op = { 0 };
 
 	ck_assert_int_eq(store_wake_fd(kit.store), -1);
-	store_session_join(kit.store, &op, &me);
-	op_wait(&op);
-	ck_assert_int_eq(op.err, OK);
+	ck_assert_int_eq(session_join(&kit, id), OK);
 	ck_assert_int_ge(store_wake_fd(kit.store), 0);
 	ck_assert_int_eq(file_number(&kit, "SELECT number FROM session"), store_number(kit.store));
-	op = (struct op){ 0 };
 	store_session_leave(kit.store, &op);
 	op_wait(&op);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM session"), 0);
-	ck_assert_int_eq(store_watch_owner(kit.store, me.id), -1);
+	ck_assert_int_eq(store_watch_owner(kit.store, id), -1);
 }
 END_TEST
 

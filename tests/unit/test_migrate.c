@@ -1,0 +1,135 @@
+#include <sqlite3.h>
+#include "store/migrate.h"
+#include "store/sqlite_db.h"
+#include "unit/unit.h"
+
+static sqlite3 *db;
+static struct problem why;
+
+static void setup(void)
+{
+	ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	why = (struct problem){ 0 };
+}
+
+static void teardown(void)
+{
+	sqlite3_close(db);
+}
+
+static int64_t number(const char *sql)
+{
+	sqlite3_stmt *q = NULL;
+
+	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+	ck_assert_int_eq(sqlite3_step(q), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(q, 0);
+	sqlite3_finalize(q);
+	return n;
+}
+
+static void sql(const char *text)
+{
+	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+}
+
+START_TEST(an_empty_file_is_brought_to_the_newest_schema)
+{
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	ck_assert_int_eq(number("PRAGMA user_version"), store_schema_n);
+	ck_assert_int_eq(number("PRAGMA application_id"), MIGRATE_APPLICATION_ID);
+	ck_assert_int_eq(number("SELECT count(*) FROM audit"), 0);
+}
+END_TEST
+
+START_TEST(migrating_twice_changes_nothing)
+{
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	int64_t cookie = number("PRAGMA schema_version");
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	ck_assert_int_eq(number("PRAGMA schema_version"), cookie);
+}
+END_TEST
+
+START_TEST(the_schema_needs_no_trust)
+{
+	ck_assert_int_eq(sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL), SQLITE_OK);
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	sql("INSERT INTO audit VALUES (1, '', 'boot', 0, '', '', '', '', '{}', x'', x'', x'')");
+}
+END_TEST
+
+START_TEST(every_statement_of_the_store_fits_the_schema)
+{
+	static const char *const texts[] = {
+#define SQL(name, text) [SQL_##name] = (text),
+		SQL_TABLE(SQL)
+#undef SQL
+	};
+
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	for (int i = 0; i < SQL_N; i++) {
+		sqlite3_stmt *q = NULL;
+		const char *tail = NULL;
+		ck_assert_msg(sqlite3_prepare_v2(db, texts[i], -1, &q, &tail) == SQLITE_OK, "%s: %s", texts[i], sqlite3_errmsg(db));
+		ck_assert_msg(*tail == '\0', "%s", texts[i]);
+		sqlite3_finalize(q);
+	}
+}
+END_TEST
+
+START_TEST(a_newer_schema_that_takes_us_is_left_as_it_is)
+{
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, high_at, is_synced)"
+	    " VALUES (1, 1, 1, '', 0, 0, 0, 1); PRAGMA user_version = 50");
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	ck_assert_int_eq(number("PRAGMA user_version"), 50);
+}
+END_TEST
+
+START_TEST(a_newer_schema_that_refuses_us_is_named)
+{
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, high_at, is_synced)"
+	    " VALUES (1, 50, 50, '', 0, 0, 0, 1); PRAGMA user_version = 50");
+	ck_assert_int_eq(migrate_run(db, &why), ERR_STORE_NEWER);
+	ck_assert_ptr_nonnull(strstr(why.text, "newer"));
+}
+END_TEST
+
+START_TEST(the_database_of_another_program_is_not_touched)
+{
+	sql("CREATE TABLE theirs (x)");
+	ck_assert_int_eq(migrate_run(db, &why), ERR_STORE_CORRUPT);
+	ck_assert_int_eq(number("SELECT count(*) FROM sqlite_schema"), 1);
+}
+END_TEST
+
+START_TEST(a_step_that_fails_leaves_nothing)
+{
+	sql("PRAGMA application_id = 0x41454749; CREATE TABLE limit_window (x)");   /* in the way of step 1 */
+	ck_assert_int_lt(migrate_run(db, &why), 0);
+	ck_assert_int_eq(number("PRAGMA user_version"), 0);
+	ck_assert_int_eq(number("SELECT count(*) FROM sqlite_schema"), 1);
+	ck_assert_ptr_nonnull(strstr(why.text, "step 1"));
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("migrate");
+	TCase *t = tcase_create("migrate");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, an_empty_file_is_brought_to_the_newest_schema);
+	tcase_add_test(t, migrating_twice_changes_nothing);
+	tcase_add_test(t, the_schema_needs_no_trust);
+	tcase_add_test(t, every_statement_of_the_store_fits_the_schema);
+	tcase_add_test(t, a_newer_schema_that_takes_us_is_left_as_it_is);
+	tcase_add_test(t, a_newer_schema_that_refuses_us_is_named);
+	tcase_add_test(t, the_database_of_another_program_is_not_touched);
+	tcase_add_test(t, a_step_that_fails_leaves_nothing);
+	suite_add_tcase(s, t);
+	return s;
+}
