@@ -55,6 +55,27 @@ static uint32_t used(void)
 	return kit_show(&kit, "k", HOUR).used;
 }
 
+static void sql(const char *text)
+{
+	sqlite3 *db = NULL;
+
+	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
+	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", text, sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+/* Overwrites one page, found by a query, of the database nobody has open. */
+static void damage_page(const char *query)
+{
+	char page[4096];
+
+	sql("PRAGMA journal_mode=DELETE");
+	int64_t number = file_number(&kit, query);
+	memset(page, 0xff, sizeof(page));
+	CLEANUP(close_fdp) int fd = open(database, O_WRONLY);
+	ck_assert_int_eq(pwrite(fd, page, sizeof(page), (number - 1) * (off_t)sizeof(page)), sizeof(page));
+}
+
 /* ---- first run ---- */
 
 START_TEST(everything_is_made_private)
@@ -173,9 +194,9 @@ END_TEST
 START_TEST(the_same_database_restored_is_taken_up_again)
 {
 	ck_assert_int_eq(use(), COMMITTED);
-	/* SQLite's own backup: the same rows in another file */
-	shell("sqlite3 %s \"VACUUM INTO '%s'\" && mv %s %s.gone && rm %s-* && mv %s %s", database, aside, database, aside,
-		database, aside, database);
+	CLEANUP(free_charp) char *vacuum = xasprintf("VACUUM INTO '%s'", aside);
+	sql(vacuum);                                    /* SQLite's own backup: the same rows in another file */
+	shell("mv %s %s.gone && rm %s-* && mv %s %s", database, aside, database, aside, database);
 	ck_assert_int_eq(use(), COMMITTED);
 	ck_assert_uint_eq(used(), 2);
 }
@@ -230,10 +251,7 @@ START_TEST(a_damaged_page_is_refused_until_repair)
 	for (int i = 0; i < 300; i++)
 		ck_assert_int_eq(use(), COMMITTED);
 	kit_close(&kit);
-	shell("sqlite3 %s 'PRAGMA journal_mode=DELETE' >/dev/null", database);
-	/* the root of limit_window */
-	shell("page=$(sqlite3 %s \"SELECT rootpage FROM sqlite_schema WHERE name = 'limit_window'\") &&"
-	      " head -c 4096 /dev/zero | tr '\\0' '\\377' | dd of=%s bs=4096 seek=$((page - 1)) conv=notrunc status=none", database, database);
+	damage_page("SELECT rootpage FROM sqlite_schema WHERE name = 'limit_window'");
 	kit_open(&kit);
 	ck_assert_int_eq(use(), ERR_STORE_CORRUPT);
 	ck_assert_int_eq(use(), ERR_STORE_CORRUPT);
@@ -247,15 +265,6 @@ START_TEST(a_damaged_page_is_refused_until_repair)
 END_TEST
 
 /* ---- newer ---- */
-
-static void sql(const char *text)
-{
-	sqlite3 *db = NULL;
-
-	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
 
 START_TEST(a_newer_database_that_refuses_us_is_refused)
 {
@@ -359,7 +368,8 @@ START_TEST(a_read_only_database_is_refused)
 	int status = 0;
 
 	kit_close(&kit);
-	shell("sqlite3 %s 'PRAGMA journal_mode=DELETE' >/dev/null; chmod 0400 %s", database, database);
+	sql("PRAGMA journal_mode=DELETE");
+	ck_assert_int_eq(chmod(database, 0400), 0);
 	if (geteuid() == 0)
 		shell("chown -R %d:%d %s", NOBODY, NOBODY, kit.folder);
 	pid_t child = fork();
@@ -447,11 +457,7 @@ START_TEST(repair_keeps_the_damaged_files_and_carries_over_what_can_be_read)
 	for (int i = 0; i < 500; i++)
 		ck_assert_int_eq(use(), COMMITTED);
 	kit_close(&kit);
-	/* one page in the middle of the audit */
-	shell("sqlite3 %s 'PRAGMA journal_mode=DELETE' >/dev/null &&"
-	      " page=$(sqlite3 %s \"SELECT pageno FROM dbstat WHERE name = 'audit' AND pagetype = 'leaf' LIMIT 1 OFFSET 20\") &&"
-	      " head -c 4096 /dev/zero | tr '\\0' '\\377' | dd of=%s bs=4096 seek=$((page - 1)) conv=notrunc status=none",
-		database, database, database);
+	damage_page("SELECT pageno FROM dbstat WHERE name = 'audit' AND pagetype = 'leaf' LIMIT 1 OFFSET 20");
 	ck_assert_int_eq(repair(), OK);
 	ck_assert_ptr_nonnull(strstr(lost.data, "audit: "));
 	shell("ls %s.broken-* >/dev/null", database);
@@ -467,7 +473,8 @@ END_TEST
 START_TEST(repair_carries_nothing_over_from_a_foreign_database)
 {
 	kit_close(&kit);
-	shell("rm %s*; sqlite3 %s 'CREATE TABLE audit (seq, body); INSERT INTO audit VALUES (1, 2)'", database, database);
+	shell("rm %s*", database);
+	sql("CREATE TABLE audit (seq, body); INSERT INTO audit VALUES (1, 2)");
 	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_CORRUPT);
 	ck_assert_int_eq(repair(), OK);
 	ck_assert_ptr_nonnull(strstr(lost.data, "not the database"));

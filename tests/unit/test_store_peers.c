@@ -63,7 +63,7 @@ static void peer_obey(struct peer_state *p, const char *command)
 
 int peer_main(int argc, char **argv)
 {
-	struct peer_state p;
+	struct peer_state p = { 0 };
 	char command[64];
 
 	if (argc != 1)
@@ -75,6 +75,7 @@ int peer_main(int argc, char **argv)
 	peer_say("open");
 	while (peer_next(command, sizeof(command)))
 		peer_obey(&p, command);
+	job_release(&p.job);
 	kit_close(&p.kit);
 	return EXIT_SUCCESS;
 }
