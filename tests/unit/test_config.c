@@ -1,5 +1,5 @@
 /* config: what loads, with which meaning; defaults; the table itself. */
-#include "unit/rules.h"
+#include "unit/config_kit.h"
 #include "domain/config_table.h"
 
 #define MINIMAL "backends: { b: { url: \"http://127.0.0.1:9100/mcp\" } }\n"

@@ -1,5 +1,5 @@
 /* config: what is refused or warned about, where and in which words. */
-#include "unit/rules.h"
+#include "unit/config_kit.h"
 #include "domain/limits.h"
 
 #define B "backends: { b: { url: \"http://127.0.0.1/\" } }\n"

@@ -1,5 +1,5 @@
 /* config: which file counts, who may have written it, where the state goes. Works in a folder of its own with an own environment. */
-#include "unit/rules.h"
+#include "unit/config_kit.h"
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>

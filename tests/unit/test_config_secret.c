@@ -1,5 +1,5 @@
 /* config_secret: what a secret resolves to, and when it is refused. */
-#include "unit/rules.h"
+#include "unit/config_kit.h"
 #include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>

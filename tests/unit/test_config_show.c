@@ -1,5 +1,5 @@
 /* config: what is shown loads again and means the same; the schema and the example are made of the same table. */
-#include "unit/rules.h"
+#include "unit/config_kit.h"
 #include "data/jsonscan.h"
 #include "domain/config_table.h"
 
