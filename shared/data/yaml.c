@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <yaml.h>
 #include "base/map.h"
+#include "base/shown.h"
 #include "base/xalloc.h"
 
 #define BLOCK_BYTES 16384
@@ -177,7 +178,7 @@ static void take_key(struct reader *r, struct level *l, struct yaml_node *n)
 	else if (!n->is_quoted && strcmp(n->text, "<<") == 0)
 		fault(r, n->line, n->column, "merge keys (<<) are not read: write the keys out");
 	else if (twin)
-		fault(r, n->line, n->column, "%s stands here twice: first in line %d", n->text, twin->line);
+		fault(r, n->line, n->column, "%s stands here twice: first in line %d", shown_of(n->text).text, twin->line);
 	else
 		(void)map_set(l->seen, span_of(n->text), n);
 	l->key = n;
@@ -244,7 +245,8 @@ static void read_alias(struct reader *r, const yaml_event_t *e)
 {
 	struct yaml_node *n = text_new(r, e, "*", span_of((const char *)e->data.alias.anchor));
 
-	fault(r, n->line, n->column, "aliases are not read; put a pattern into quotes: \"%s\"", n->text);
+	fault(r, n->line, n->column, "aliases are not read; put a pattern into quotes: \"%s\"",
+		shown_of(n->text).text);
 	take_node(r, n);
 }
 

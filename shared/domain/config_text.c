@@ -6,20 +6,6 @@
 #include "base/nearest.h"
 #include "domain/limits.h"
 
-struct shown shown_of(const char *text)
-{
-	struct shown s;
-	size_t n = 0;
-
-	for (; text[n] && n < 40; n++)
-		s.text[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
-	if (text[n])
-		for (int i = 0; i < 3; i++)
-			s.text[n++] = '.';
-	s.text[n] = '\0';
-	return s;
-}
-
 static bool is_digits(const char *text)
 {
 	return *text && text[strspn(text, "0123456789")] == '\0';

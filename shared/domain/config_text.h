@@ -1,6 +1,7 @@
 /* config_text - how values are written in aegis.yaml: yes-or-no, numbers, durations, sizes, words; and the forms of texts. Pure.
  * Readers return false and say in `why` what was expected, with a hint where the slip is a common one. */
 #pragma once
+#include "base/shown.h"
 #include "domain/config_table.h"
 
 /* A value of the types CONFIG_BOOL to CONFIG_SIZE, into the field. */
@@ -17,9 +18,3 @@ MUST_USE bool config_text_write_size(struct buf *b, int64_t bytes);
 
 /* Is it a text of that form? Whether a name exists is not asked here. */
 MUST_USE bool config_text_has_form(enum config_form form, const char *text, struct problem *why);
-
-/* A text from the file made fit for a message: at most 40 bytes, controls and all beyond ASCII as "?". */
-struct shown {
-	char text[44];
-};
-struct shown shown_of(const char *text);

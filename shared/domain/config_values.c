@@ -32,7 +32,7 @@ static bool name_exists(struct loader *l, const struct place *at, const char *se
 		names[n++] = x->key->text;
 	const char *near = nearest_word(span_of(name), names, n);
 	loader_error(l, at, "%s is not in %s%s%s%s", shown_of(name).text, section, near ? ", did you mean " : "",
-		near ? near : "", near ? "?" : "");
+		near ? shown_of(near).text : "", near ? "?" : "");
 	free(names);
 	return false;
 }

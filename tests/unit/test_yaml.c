@@ -91,6 +91,7 @@ static const struct {
 	{ "a: !x {b: c}\n", "1:4 tags (!name) are not read; put text that starts with ! into quotes\n", true },
 	{ "a:\n  <<: {b: c}\n", "2:3 merge keys (<<) are not read: write the keys out\n", true },
 	{ "a: 1\nb: 2\n\"a\": 3\na: 4\n", "3:1 a stands here twice: first in line 1\n4:1 a stands here twice: first in line 1\n", true },
+	{ "\"a\\e[1m\xC3\xA4\": 1\n\"a\\e[1m\xC3\xA4\": 1\n", "2:1 a?[1m?? stands here twice: first in line 1\n", true },
 	{ "? [a]\n: b\n", "1:3 a key must be plain text\n", true },
 	{ "a: 1\n---\nb: 2\n", "2:1 a second document: only one is read\n", false },
 	{ "a: \"x\\0y\"\n", "1:4 text must not hold a NUL character\n", true },
