@@ -320,6 +320,7 @@ START_TEST(keys_are_found_however_they_are_written)
 	ck_assert_int_eq(json_get(root, "Name").kind, JSON_NONE);
 	ck_assert_int_eq(json_get(root, "na").kind, JSON_NONE);
 	ck_assert(json_key_is(SPAN("\"\\u006eame\""), "name"));
+	ck_assert(!json_key_is(SPAN("\"\\u006eam\""), "name"));
 	ck_assert(!json_key_is((struct span){ NULL, 0 }, ""));
 }
 END_TEST

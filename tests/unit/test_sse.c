@@ -136,6 +136,8 @@ START_TEST(endless_lines_and_events_are_too_large)
 		ck_assert_int_eq(endless("", "data: x\n", steps[i]), SSE_TOO_LARGE);
 		ck_assert_int_eq(endless(":", "x", steps[i]), SSE_TOO_LARGE);
 		ck_assert_int_eq(endless("id: ", "x", steps[i]), SSE_TOO_LARGE);
+		ck_assert_int_eq(endless("", ":a comment, complete, and longer than the cap of one hundred bytes, which holds for comments "
+					     "as it does for fields\n", steps[i]), SSE_TOO_LARGE);
 		ck_assert_int_eq(endless("", ":x\n", steps[i]), SSE_MORE);
 		ck_assert_int_eq(endless("", "id: 1\nevent: x\n", steps[i]), SSE_MORE);
 	}
