@@ -286,8 +286,6 @@ static enum err take_number(struct gate *g)
 
 	if (counter < highest)
 		counter = highest;
-	if (counter < number)
-		counter = number;
 	for (e = number ? presence_take(g->presence, number) : ERR_STORE_BUSY; e == ERR_STORE_BUSY;) {
 		if (counter == UINT32_MAX)
 			return ERR_STORE_CORRUPT;

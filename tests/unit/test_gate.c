@@ -196,7 +196,9 @@ START_TEST(a_newcomer_does_not_push_in_and_one_stopped_in_line_holds_up_nobody)
 	until_stopped(&b);
 	ck_assert_str_eq(peer_ask(&a, "leave"), "outside");
 	ck_assert_int_eq(gate_try(ours), GATE_WAITING); /* though it is free: to the end of the line */
-	ck_assert_int_lt(try_until(GATE_WON), GATE_DEADLINE_MS); /* nobody is ahead who could move */
+	int64_t passed = try_until(GATE_WON);
+	ck_assert_int_ge(passed, 90); /* behind who came first, until he was seen stopped */
+	ck_assert_int_lt(passed, GATE_DEADLINE_MS);
 	gate_leave(ours);
 	ck_assert_int_eq(kill(b.pid, SIGCONT), 0);
 	ck_assert_str_eq(peer_hear(&b), "inside");
@@ -488,6 +490,21 @@ START_TEST(a_failed_reopen_can_be_repeated)
 }
 END_TEST
 
+START_TEST(a_reopen_that_came_too_late_is_not_taken_for_done)
+{
+	CLEANUP(free_charp) char *gate = file("gate");
+
+	ck_assert_int_eq(unlink(gate), 0);
+	CLEANUP(close_fdp) int foreign = open(gate, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(flock(foreign, LOCK_EX), 0);
+	ck_assert_int_eq(gate_reopen(ours), ERR_STORE_BUSY);
+	ck_assert_int_eq(flock(foreign, LOCK_UN), 0);
+	ck_assert_int_eq(check_inside(), ERR_STORE_MOVED); /* no number was taken there */
+	ck_assert_int_eq(gate_reopen(ours), OK);
+	ck_assert_int_eq(check_inside(), OK);
+}
+END_TEST
+
 /* ---- opening -------------------------------------------------------------------------------------------------------------------- */
 START_TEST(its_files_are_private_and_not_inherited)
 {
@@ -556,7 +573,8 @@ Suite *suite(void)
 		numbers_of_the_living_are_passed_over_when_both_files_were_cut, a_counter_at_its_end_refuses);
 	ADD(t, a_gate_that_was_removed_or_replaced_is_noticed_and_opened_anew, it_is_reopened_while_the_old_one_is_held_by_another,
 		a_replaced_file_of_the_living_is_noticed_and_our_byte_taken_there,
-		another_number_is_taken_where_ours_is_no_longer_free, a_failed_reopen_can_be_repeated);
+		another_number_is_taken_where_ours_is_no_longer_free, a_failed_reopen_can_be_repeated,
+		a_reopen_that_came_too_late_is_not_taken_for_done);
 	ADD(t, its_files_are_private_and_not_inherited, a_link_or_a_device_in_its_place_is_refused, opening_gives_up_at_the_deadline);
 	suite_add_tcase(s, t);
 	return s;
