@@ -42,6 +42,6 @@ void bell_set(int bell, int64_t in_ms)
 		when.it_value.tv_sec = (time_t)(in_ms / 1000);
 		when.it_value.tv_nsec = (long)(in_ms % 1000) * 1000000 + 1;
 	}
-	(void)timerfd_settime(bell, 0, &when, NULL); /* fails only for arguments that cannot be here */
+	(void)timerfd_settime(bell, 0, &when, NULL);
 }
 #endif

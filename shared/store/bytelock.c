@@ -32,11 +32,14 @@ void bytelock_drop(int fd, int64_t at)
 
 bool bytelock_find(int fd, int64_t from, int64_t n, struct bytelock_found *found)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = n };
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = n
+	};
 
 	if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
 		return false;
-	found->at = lock.l_start < from ? from : lock.l_start; /* neighbours of one owner are one lock */
+	/* Neighbours of one owner are one lock: it may begin before the range. */
+	found->at = lock.l_start < from ? from : lock.l_start;
 	found->pid = lock.l_pid > 0 ? lock.l_pid : 0;
 	return true;
 }

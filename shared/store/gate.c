@@ -48,7 +48,7 @@ static int64_t now_ms(void)
 	return clock_mono_us() / 1000;
 }
 
-/* ---- inside and out ---------------------------------------------------------------------------------------------------------- */
+/* ---- inside and out ---- */
 /* All but those a thread raises by its own fault. */
 static void fill_blocked(sigset_t *set)
 {
@@ -80,14 +80,15 @@ static bool lock_at_once(struct gate *g)
 	return g->is_inside = true;
 }
 
-/* Nobody pushes in before those who stand in line, unless who is first was seen stopped and still is. */
+/* Nobody pushes in before those in line, unless who is first was seen stopped and still is. */
 static bool enter_at_once(struct gate *g)
 {
-	bool has_line = !line_is_empty(presence_fd(g->presence));
+	int alive = presence_fd(g->presence);
+	bool has_line = !line_is_empty(alive);
 	pid_t first;
 
 	if (has_line && g->is_line_stuck)
-		g->is_line_stuck = line_first(presence_fd(g->presence), &first) && presence_is_stopped(first);
+		g->is_line_stuck = line_first(alive, &first) && presence_is_stopped(first);
 	return (!has_line || g->is_line_stuck) && lock_at_once(g);
 }
 
@@ -112,21 +113,31 @@ bool gate_is_inside(const struct gate *g)
 
 enum err gate_check(struct gate *g)
 {
-	return private_file_is(g->path, &g->identity) && presence_is_current(g->presence) ? OK : ERR_STORE_MOVED;
+	bool is_ours = private_file_is(g->path, &g->identity) && presence_is_current(g->presence);
+
+	return is_ours ? OK : ERR_STORE_MOVED;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------------------- */
-static void ask_locker(struct gate *g)
+/* ---- waiting ---- */
+/* Without one (no thread to be had; or the file was replaced, as gate_check will say) the looks go
+ * past the line. */
+static void make_locker(struct gate *g)
 {
-	struct locker_files files = { .gate = -1, .alive = presence_fd(g->presence), .bell = g->bell };
+	struct locker_files files = { .alive = presence_fd(g->presence), .bell = g->bell };
 	struct file_identity identity;
 
-	if (g->locker == NULL && private_file_open(g->path, &files.gate, &identity) == OK) {
-		if (identity.device == g->identity.device && identity.inode == g->identity.inode)
-			g->locker = locker_new(&files);
-		else
-			close_fdp(&files.gate); /* replaced: gate_check will say so */
-	}
+	if (private_file_open(g->path, &files.gate, &identity) != OK)
+		return;
+	if (identity.device == g->identity.device && identity.inode == g->identity.inode)
+		g->locker = locker_new(&files);
+	else
+		close_fdp(&files.gate);
+}
+
+static void ask_locker(struct gate *g)
+{
+	if (g->locker == NULL)
+		make_locker(g);
 	if (g->locker)
 		locker_ask(g->locker);
 }
@@ -148,21 +159,23 @@ static void stop_waiting(struct gate *g)
 	bell_set(g->bell, BELL_NEVER); /* after the locker may have rung it */
 }
 
-/* A stopped process would keep everybody out for ever. That it is inside is asked again after it was seen stopped: only then
- * the two facts hold together and the signal meets nobody else. */
+/* A stopped process would keep everybody out for ever. That it is inside is asked again after it
+ * was seen stopped: only then the two facts hold together and the signal meets nobody else. */
 static void look_at_holder(struct gate *g, int64_t now)
 {
 	int alive = presence_fd(g->presence);
 	pid_t pid, still;
 
-	if (!bytelock_owner(alive, PRESENCE_BYTE_INSIDE, &pid) || pid <= 1 || !presence_is_stopped(pid))
+	if (!bytelock_owner(alive, PRESENCE_BYTE_INSIDE, &pid) || pid <= 1 ||
+		!presence_is_stopped(pid))
 		return;
 	if (pid != g->stopped) {
 		g->stopped = pid;
 		g->stopped_since_ms = now;
 	}
 	int signal = now - g->stopped_since_ms >= KILL_AFTER_MS ? SIGKILL : SIGCONT;
-	if (!bytelock_owner(alive, PRESENCE_BYTE_INSIDE, &still) || still != pid || kill(pid, signal) != 0)
+	if (!bytelock_owner(alive, PRESENCE_BYTE_INSIDE, &still) || still != pid ||
+		kill(pid, signal) != 0)
 		return;
 	if (signal == SIGKILL || g->stopped_since_ms == now)
 		log_warn("gate.holder", "pid=%d state=stopped signal=%s", (int)pid,
@@ -174,15 +187,16 @@ static int64_t look_pause_ms(const struct gate *g)
 	return g->is_line_stuck ? STUCK_LOOK_MS : LOOK_MS;
 }
 
-/* Who is first in line may be stopped, or of another pid namespace so that nobody can say, or there is no thread to stand in line for
- * us: then somebody has to go past. */
+/* Who is first in line may be stopped, or of another pid namespace so that nobody can say, or there
+ * is no thread to stand in line for us: then somebody has to go past. */
 static bool go_past(struct gate *g)
 {
 	pid_t first = 0;
 	bool has_first = line_first(presence_fd(g->presence), &first);
 
 	g->is_line_stuck = has_first && presence_is_stopped(first);
-	return (g->locker == NULL || g->is_line_stuck || (has_first && first == 0)) && lock_at_once(g);
+	return (g->locker == NULL || g->is_line_stuck || (has_first && first == 0)) &&
+	       lock_at_once(g);
 }
 
 static bool look(struct gate *g)
@@ -195,13 +209,13 @@ static bool look(struct gate *g)
 	if (go_past(g))
 		return true;
 	look_at_holder(g, now);
-	ask_locker(g);
+	ask_locker(g); /* its flock may have failed */
 	return false;
 }
 
 static bool enter_after_wait(struct gate *g)
 {
-	bell_set(g->bell, look_pause_ms(g)); /* silences it; what was won before is seen on the next line */
+	bell_set(g->bell, look_pause_ms(g)); /* silent again; what was won before is seen next */
 	if (g->locker == NULL || !locker_has_won(g->locker))
 		return look(g);
 	block_signals(g);
@@ -251,14 +265,15 @@ enum err gate_enter(struct gate *g, int deadline_ms)
 	return OK;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------------- */
-/* 0 for an empty file or one with rubbish in it: the length of run/alive then knows the highest number. */
+/* ---- opening ---- */
+/* 0 for an empty or garbled file: the length of run/alive then knows the highest number. */
 static uint32_t read_counter(const struct gate *g)
 {
 	char text[RECORD_SIZE + 1] = "";
 	uint64_t n = 0;
 
-	if (pread(g->fd, text, RECORD_SIZE, 0) != RECORD_SIZE || strncmp(text, RECORD_PREFIX, strlen(RECORD_PREFIX)) != 0)
+	if (pread(g->fd, text, RECORD_SIZE, 0) != RECORD_SIZE ||
+		strncmp(text, RECORD_PREFIX, strlen(RECORD_PREFIX)) != 0)
 		return 0;
 	for (const char *c = text + strlen(RECORD_PREFIX); *c >= '0' && *c <= '9'; c++)
 		n = n * 10 + (uint64_t)(*c - '0');
@@ -276,8 +291,8 @@ static enum err write_counter(const struct gate *g, uint32_t counter)
 	return n < 0 ? private_file_err(errno) : ERR_STORE_FULL;
 }
 
-/* Inside. A number is new if it is above both marks; after a reopen ours may stay. Numbers of the living are passed over even if
- * somebody has cut both files. */
+/* Inside. A number is new if it is above both marks; after a reopen ours may stay. Numbers of the
+ * living are passed over even if somebody has cut both files. */
 static enum err take_number(struct gate *g)
 {
 	uint32_t counter = read_counter(g), highest = presence_highest(g->presence);
@@ -286,7 +301,8 @@ static enum err take_number(struct gate *g)
 
 	if (counter < highest)
 		counter = highest;
-	for (e = number ? presence_take(g->presence, number) : ERR_STORE_BUSY; e == ERR_STORE_BUSY;) {
+	e = number ? presence_take(g->presence, number) : ERR_STORE_BUSY;
+	while (e == ERR_STORE_BUSY) {
 		if (counter == UINT32_MAX)
 			return ERR_STORE_CORRUPT;
 		number = ++counter;
@@ -350,8 +366,8 @@ static enum err settle_in_patiently(struct gate *g)
 	return e;
 }
 
-/* run/alive is opened first: at death descriptors are closed in ascending order, so that who wins the gate from a dead holder
- * also sees that it is dead. */
+/* run/alive is opened first: at death descriptors are closed in ascending order, so that who wins
+ * the gate from a dead holder also sees that it is dead. */
 static enum err open_parts(struct gate *g, const char *state_dir)
 {
 	enum err e = path_make_private_folder(state_dir);
@@ -403,8 +419,8 @@ enum err gate_reopen(struct gate *g)
 	if (g->is_inside)
 		gate_leave(g);
 	enum err e = settle_in_patiently(g);
-	if (e)
-		g->identity = (struct file_identity){ 0 }; /* gate_check goes on saying that it was replaced */
+	if (e) /* gate_check goes on saying that it was replaced */
+		g->identity = (struct file_identity){ 0 };
 	return !e && was_listening ? presence_listen(g->presence) : e;
 }
 

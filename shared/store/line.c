@@ -4,8 +4,9 @@
 #include "base/clock.h"
 #include "store/bytelock.h"
 
-/* Places fill the upper half of all offsets: 50 bits of time since boot in us, then 12 bits that keep apart who comes in the same us.
- * (In a time namespace of its own a process stands further ahead or behind than is fair.) */
+/* Places fill the upper half of all offsets: 50 bits of time since boot in us, then 12 bits that
+ * keep apart who comes in the same us. (In a time namespace of its own a process stands further
+ * ahead or behind than is fair.) */
 #define FIRST_PLACE ((int64_t)1 << 62)
 #define PLACES      FIRST_PLACE
 #define TIME_MASK   (((int64_t)1 << 50) - 1)
@@ -31,9 +32,11 @@ static bool find_ahead(int alive, int64_t place, int64_t *ahead)
 {
 	struct bytelock_found found;
 	bool is_any = false;
+	int64_t from = FIRST_PLACE;
 
-	for (int64_t from = FIRST_PLACE; from < place && bytelock_find(alive, from, place - from, &found); from = found.at + 1) {
+	while (from < place && bytelock_find(alive, from, place - from, &found)) {
 		*ahead = found.at;
+		from = found.at + 1;
 		is_any = true;
 	}
 	return is_any;
@@ -58,9 +61,11 @@ bool line_first(int alive, pid_t *pid)
 {
 	struct bytelock_found found;
 	bool is_any = false;
+	int64_t n = PLACES;
 
-	for (int64_t n = PLACES; n > 0 && bytelock_find(alive, FIRST_PLACE, n, &found); n = found.at - FIRST_PLACE) {
+	while (n > 0 && bytelock_find(alive, FIRST_PLACE, n, &found)) {
 		*pid = found.pid;
+		n = found.at - FIRST_PLACE;
 		is_any = true;
 	}
 	return is_any;

@@ -14,12 +14,12 @@
 enum locker_state { AT_REST, IN_LINE, HAS_WON };
 
 struct locker {
-	pthread_mutex_t lock;     /* guards state, place, is_dropped, is_orphan */
+	pthread_mutex_t lock; /* guards state, place, is_dropped, is_orphan */
 	pthread_cond_t changed;
 	enum locker_state state;
-	int64_t place;            /* stays as it is while in line */
-	bool is_dropped;          /* in line, but nobody wants it now */
-	bool is_orphan;           /* the owner is gone: give back, free, end */
+	int64_t place;   /* stays as it is while in line */
+	bool is_dropped; /* in line, but nobody wants it now */
+	bool is_orphan;  /* the owner is gone: give back, free, end */
 	struct locker_files files;
 };
 
@@ -86,7 +86,8 @@ static void *locker_run(void *arg)
 	return NULL;
 }
 
-/* Signals are the owner's: the thread is born with all of them blocked. Detached, because nobody may have to wait for it. */
+/* Signals are the owner's: the thread is born with all of them blocked. Detached, because nobody
+ * may have to wait for it. */
 static bool start(struct locker *l)
 {
 	pthread_t thread;

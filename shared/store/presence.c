@@ -22,7 +22,7 @@
 #include "store/private_file.h"
 
 #define LOOK_AGAIN_MS 1000
-#define HASH_SHOWN    8    /* bytes of it in the name of the short folder */
+#define HASH_SHOWN    8                  /* bytes of it in the name of the short folder */
 #define LONGEST_NAME  "/4294967295.wake" /* of what processes make in the socket folder */
 
 struct presence {
@@ -37,7 +37,7 @@ static char *life_path(const struct presence *p, uint32_t number)
 	return xasprintf("%s/%" PRIu32 ".life", p->folder, number);
 }
 
-/* ---- our own byte ------------------------------------------------------------------------------------------------------ */
+/* ---- our own byte ---- */
 static void presence_free(struct presence *p)
 {
 	free(p->state_dir);
@@ -115,7 +115,7 @@ enum err presence_listen(struct presence *p)
 	CLEANUP(free_charp) char *path = life_path(p, p->number);
 
 	close_fdp(&p->life);
-	(void)unlink(path); /* the number is ours: what lies there is an earlier one of ours, or rubbish */
+	(void)unlink(path); /* the number is ours, and so is what lies there */
 	if (mkfifo(path, 0600) != 0)
 		return private_file_failed("presence.listen", path);
 	/* Both ends: a write end alone cannot be opened before there is a reader. */
@@ -147,7 +147,7 @@ uint32_t presence_highest(const struct presence *p)
 	return st.st_size > UINT32_MAX ? UINT32_MAX : (uint32_t)(st.st_size - 1);
 }
 
-/* ---- others ---------------------------------------------------------------------------------------------------------------- */
+/* ---- others ---- */
 bool presence_is_alive(struct presence *p, uint32_t number, pid_t *pid)
 {
 	if (number != p->number)
@@ -185,8 +185,8 @@ bool presence_is_stopped(pid_t pid)
 }
 #endif
 
-/* A FIFO without a writer never hangs up for who opens it too late: therefore the second question after the opening. One that is
- * readable while its owner lives would be readable for ever. */
+/* A FIFO without a writer never hangs up for who opens it too late: therefore the second question
+ * after the opening. One that is readable while its owner lives would be readable for ever. */
 static int open_life(struct presence *p, uint32_t number)
 {
 	CLEANUP(free_charp) char *path = life_path(p, number);
@@ -218,10 +218,10 @@ int presence_watch(struct presence *p, uint32_t number)
 	return given;
 }
 
-/* ---- folders ----------------------------------------------------------------------------------------------------------------- */
+/* ---- folders ---- */
 static bool fits_socket(const char *folder)
 {
-	return strlen(folder) + sizeof LONGEST_NAME <= sizeof ((struct sockaddr_un *)0)->sun_path;
+	return strlen(folder) + sizeof LONGEST_NAME <= sizeof((struct sockaddr_un *)0)->sun_path;
 }
 
 static char *short_folder(const char *real)
@@ -296,6 +296,8 @@ void presence_sweep(struct presence *p)
 	if (!presence_is_current(p))
 		return; /* whoever is alive by the file that took its place would look dead */
 	sweep_folder(p, p->folder);
-	if (presence_socket_folder(p->state_dir, &sockets) == OK && strcmp(sockets, p->folder) != 0)
+	if (presence_socket_folder(p->state_dir, &sockets) != OK || sockets == NULL)
+		return;
+	if (strcmp(sockets, p->folder) != 0)
 		sweep_folder(p, sockets);
 }

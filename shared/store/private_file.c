@@ -32,7 +32,8 @@ enum err private_file_failed(const char *event, const char *path)
 
 enum err private_file_open(const char *path, int *out, struct file_identity *identity)
 {
-	CLEANUP(close_fdp) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	CLEANUP(close_fdp) int fd = open(path, flags, 0600);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) != 0)
@@ -53,5 +54,6 @@ bool private_file_is(const char *path, const struct file_identity *identity)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && st.st_dev == identity->device && st.st_ino == identity->inode;
+	return lstat(path, &st) == 0 && st.st_dev == identity->device &&
+	       st.st_ino == identity->inode;
 }

@@ -34,7 +34,8 @@ static int make_socket(const struct sockaddr_un *at)
 	if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
 		return -1;
 	(void)unlink(at->sun_path); /* the number is ours: what lies there is rubbish */
-	if (bind(fd, (const struct sockaddr *)at, sizeof *at) != 0 || chmod(at->sun_path, 0600) != 0)
+	if (bind(fd, (const struct sockaddr *)at, sizeof *at) != 0 ||
+		chmod(at->sun_path, 0600) != 0)
 		return -1;
 	int made = fd;
 	fd = -1;

@@ -23,7 +23,7 @@ struct peer {
 	char answer[128];
 };
 
-/* ---- the test's side ------------------------------------------------------------------------------------------------------- */
+/* ---- the test's side ---- */
 static inline void peer_start(struct peer *p, const char *argument)
 {
 	char *argv[] = { (char *)unit_program, "--peer", (char *)argument, NULL };
@@ -94,7 +94,7 @@ static inline int peer_end(struct peer *p, int signal)
 	return status;
 }
 
-/* ---- the peer's side --------------------------------------------------------------------------------------------------------- */
+/* ---- the peer's side ---- */
 /* The next command without its line break; false at the end of the input. */
 static inline bool peer_next(char *command, size_t size)
 {

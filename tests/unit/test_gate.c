@@ -18,7 +18,7 @@ static struct gate *ours;
 static struct peer a, b;
 static uint32_t number_a, number_b;
 
-/* ---- the other process ----------------------------------------------------------------------------------------------------- */
+/* ---- the other process ---- */
 static void enter_and_say(struct gate *g)
 {
 	peer_say("%s", gate_enter(g, PATIENCE_MS) == OK ? "inside" : "late");
@@ -77,7 +77,7 @@ int peer_main(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
-/* ---- helpers -------------------------------------------------------------------------------------------------------------------- */
+/* ---- helpers ---- */
 static void setup(void)
 {
 	dir = scratch_new();
@@ -154,7 +154,7 @@ static uint32_t number_of_a_new_process(void)
 	return number;
 }
 
-/* ---- one at a time ----------------------------------------------------------------------------------------------------------- */
+/* ---- one at a time ---- */
 START_TEST(who_comes_second_waits_until_the_first_has_left)
 {
 	ck_assert_str_eq(peer_ask(&a, "enter"), "inside");
@@ -216,7 +216,7 @@ START_TEST(a_dead_holder_is_followed_at_once_and_seen_dead)
 }
 END_TEST
 
-/* ---- deadlines ----------------------------------------------------------------------------------------------------------------- */
+/* ---- deadlines ---- */
 START_TEST(who_waits_too_long_is_told_and_may_win_after_all)
 {
 	ck_assert_str_eq(peer_ask(&a, "enter"), "inside");
@@ -263,7 +263,7 @@ START_TEST(closing_inside_lets_the_next_in)
 }
 END_TEST
 
-/* ---- stopped holders ------------------------------------------------------------------------------------------------------------ */
+/* ---- stopped holders ---- */
 START_TEST(a_stopped_holder_is_woken)
 {
 	ck_assert_str_eq(peer_ask(&a, "enter"), "inside");
@@ -304,7 +304,7 @@ START_TEST(only_the_holder_is_ever_woken)
 }
 END_TEST
 
-/* ---- signals -------------------------------------------------------------------------------------------------------------------- */
+/* ---- signals ---- */
 static volatile sig_atomic_t terms;
 
 static void count_term(int signal)
@@ -341,7 +341,7 @@ START_TEST(signals_that_stop_or_end_us_wait_outside)
 }
 END_TEST
 
-/* ---- numbers -------------------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 START_TEST(numbers_go_up_from_one)
 {
 	ck_assert_uint_eq(gate_number(ours), 1);
@@ -403,7 +403,7 @@ START_TEST(a_counter_at_its_end_refuses)
 }
 END_TEST
 
-/* ---- replaced files ------------------------------------------------------------------------------------------------------------- */
+/* ---- replaced files ---- */
 static enum err check_inside(void)
 {
 	ck_assert_int_eq(gate_enter(ours, PATIENCE_MS), OK);
@@ -505,7 +505,7 @@ START_TEST(a_reopen_that_came_too_late_is_not_taken_for_done)
 }
 END_TEST
 
-/* ---- opening -------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 START_TEST(its_files_are_private_and_not_inherited)
 {
 	static const char *const names[] = { "gate", "run/alive" };

@@ -13,7 +13,7 @@ static char *dir;
 static struct presence *ours;
 static struct peer peer;
 
-/* ---- the other process ----------------------------------------------------------------------------------------------------- */
+/* ---- the other process ---- */
 int peer_main(int argc, char **argv)
 {
 	struct presence *p;
@@ -33,7 +33,7 @@ int peer_main(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
-/* ---- helpers -------------------------------------------------------------------------------------------------------------------- */
+/* ---- helpers ---- */
 static void setup(void)
 {
 	dir = scratch_new();
@@ -69,7 +69,7 @@ static void touch(const char *folder, const char *name)
 	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
-/* ---- the byte ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the byte ---- */
 START_TEST(who_holds_its_byte_is_alive_and_its_process_known)
 {
 	pid_t pid = 0;
@@ -127,7 +127,7 @@ START_TEST(a_stopped_process_is_told_from_a_running_one)
 }
 END_TEST
 
-/* ---- watching ------------------------------------------------------------------------------------------------------------------- */
+/* ---- watching ---- */
 START_TEST(a_killed_process_hangs_up_on_all_who_watch_it)
 {
 	int first, second;
@@ -208,7 +208,7 @@ START_TEST(listening_again_makes_a_new_fifo)
 }
 END_TEST
 
-/* ---- folders -------------------------------------------------------------------------------------------------------------------- */
+/* ---- folders ---- */
 START_TEST(the_sweep_removes_what_the_dead_left_and_nothing_else)
 {
 	static const char *const kept[] = { "7.life", "7.wake", "1.wake", "alive", "admin.sock", "x.wake", ".wake", "8.txt", "5000000000.wake" };
