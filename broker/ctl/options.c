@@ -2,6 +2,7 @@
  * them. getopt_long is only ever asked for one option at a time ("+"), because C libraries differ
  * in how they permute. */
 #include "broker/ctl/ctl.h"
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include "base/nearest.h"
@@ -98,6 +99,8 @@ static void refuse_command(const char *typed)
 const struct command *ctl_find(const char *first, const char *second, bool *wants_more)
 {
 	char typed[80];
+
+	assert(first);
 	int n = second ? snprintf(typed, sizeof typed, "%s %s", first, second)
 		       : snprintf(typed, sizeof typed, "%s", first);
 

@@ -7,7 +7,7 @@
 
 void table_init(struct table *t, const char *const *headings, size_t columns)
 {
-	assert(columns <= TABLE_MAX_COLUMNS);
+	assert(columns > 0 && columns <= TABLE_MAX_COLUMNS);
 	*t = (struct table){ .columns = columns };
 	for (size_t i = 0; i < columns; i++)
 		table_add(t, headings[i]);
@@ -54,6 +54,7 @@ void table_print(const struct table *t, FILE *to)
 {
 	size_t widths[TABLE_MAX_COLUMNS];
 
+	assert(t->columns > 0);
 	for (size_t i = 0; i < t->columns; i++)
 		widths[i] = column_width(t, i);
 	for (size_t i = 0; i < t->cells_n; i++) {

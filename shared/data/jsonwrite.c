@@ -147,6 +147,7 @@ static int compare_escaped_keys(const struct member *a, const struct member *b)
 		if (rest_b.len == 0 && at_b < end_b)
 			rest_b = jsontext_piece(&at_b, end_b, room_b);
 		size_t n = rest_a.len < rest_b.len ? rest_a.len : rest_b.len;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): with n > 0 both have bytes */
 		int order = n ? memcmp(rest_a.at, rest_b.at, n) : (rest_a.len > 0) - (rest_b.len > 0);
 		if (order || n == 0)
 			return order;

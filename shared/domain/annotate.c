@@ -42,7 +42,7 @@ static bool write_parts(const struct annotate_facts *f, struct buf *b, size_t st
 	if (acl_approval_required(f->grant, f->tool, NULL) &&
 		!(write_separator(b, start) && buf_append_text(b, "ApprovalRequired")))
 		return false;
-	if (f->agent->annotate == ANNOTATE_FULL && queue_governs(q, f->tool))
+	if (q && f->agent->annotate == ANNOTATE_FULL && queue_governs(q, f->tool))
 		return write_queue(b, start, q);
 	return true;
 }
