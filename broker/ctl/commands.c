@@ -4,7 +4,41 @@
 
 static enum ctl_exit run_help(const struct ctl *c);
 
+static const struct ctl_option list_options[] = {
+	{ "limit", "N", "how many of the newest rows (default 20)" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option call_options[] = {
+	{ "backend", "B", "the backend, when the agent has several" },
+	{ "list", NULL, "show the tools instead of calling one" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option limits_options[] = {
+	{ "agent", "A", "only what this agent may meet" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option repair_options[] = {
+	{ "yes", NULL, "do not ask" },
+	{ NULL, NULL, NULL },
+};
+
 const struct command commands[] = {
+	{ .name = "audit list",
+	  .synopsis = "[--limit N]",
+	  .help = "show the newest rows of the audit",
+	  .details = "With --json: one array, oldest row first, each with its body and its hashes.",
+	  .options = list_options,
+	  .run = cmd_audit_list },
+	{ .name = "call",
+	  .synopsis = "AGENT (TOOL ['{json}'|-] | --list) [--backend B]",
+	  .help = "make one governed call as that agent, or list its tools",
+	  .details = "Starts aegis-shim as an MCP client would. - reads the arguments from stdin.\n"
+		     "The exit code tells the outcome (aegisctl --help). Where the agent has deny_as: result, a refusal\n"
+		     "looks like an error of the tool.",
+	  .options = call_options,
+	  .words_min = 1,
+	  .words_max = 3,
+	  .run = cmd_call },
 	{ .name = "config check",
 	  .synopsis = "[FILE]",
 	  .help = "say all that is wrong with the rules, each with its place",
@@ -34,6 +68,18 @@ const struct command commands[] = {
 	  .help = "show what aegisctl can do, or all about one command",
 	  .words_max = 2,
 	  .run = run_help },
+	{ .name = "limits",
+	  .synopsis = "[--agent A]",
+	  .help = "show how full each rate limit is, and when its next place frees",
+	  .options = limits_options,
+	  .run = cmd_limits },
+	{ .name = "repair",
+	  .synopsis = "[--yes]",
+	  .help = "put a corrupt or missing database aside and begin a new one",
+	  .details = "The old files are kept beside the new one. What can be read is carried over, what was lost is said,\n"
+		     "and every rate limit counts as full for one window.",
+	  .options = repair_options,
+	  .run = cmd_repair },
 	{ .name = NULL },
 };
 

@@ -2,6 +2,10 @@
 #pragma once
 #include "broker/ctl/ctl.h"
 
+enum ctl_exit cmd_audit_list(const struct ctl *c);
+enum ctl_exit cmd_call(const struct ctl *c);
+enum ctl_exit cmd_limits(const struct ctl *c);
+enum ctl_exit cmd_repair(const struct ctl *c);
 enum ctl_exit cmd_config_check(const struct ctl *c);
 enum ctl_exit cmd_config_init(const struct ctl *c);
 enum ctl_exit cmd_config_schema(const struct ctl *c);
