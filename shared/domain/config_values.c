@@ -1,4 +1,5 @@
 /* config_values - from a node of the file into a field (config_loader.h). */
+#include <assert.h>
 #include <strings.h>
 #include "base/nearest.h"
 #include "base/xalloc.h"
@@ -42,6 +43,7 @@ bool loader_text(struct loader *l, const struct place *at, enum config_form form
 	const char *section = section_of(form);
 	struct problem why;
 
+	assert(text); /* only values in lists have no key */
 	if (!config_text_has_form(form, text, &why)) {
 		loader_error(l, at, "%s", why.text);
 		return false;

@@ -94,7 +94,7 @@ END_TEST
 
 /* A system file that is, or may be, an enforced one. */
 static const char *const enforced[] = {
-	"mode: enforced\n" MINIMAL,
+	("mode: enforced\n" MINIMAL),
 	"mode: enforced\nmode: cooperative\n",
 	"mode: \"enforced\"\n",
 	"{\"mode\": \"enforced\"}",
