@@ -84,6 +84,8 @@ static const struct {
 	  "f:2:41: error: queue.b.delay_max: delay_max (default 600s) must not be shorter than delay_min (default 60s)\n" },
 	{ B "queue: { b: { delay_min: 20m } }\n",
 	  "f:2:26: error: queue.b.delay_min: delay_max (default 600s) must not be shorter than delay_min (default 60s)\n" },
+	{ B "queue: { b: { delay_min: 20m, delay_max: 5x } }\n", /* no second guess about a value that was not understood */
+	  "f:2:42: error: queue.b.delay_max: expected a duration such as 250ms, 30s, 5m, 1h30m, 1d or 1w, not 5x\n" },
 	{ B "queue: { b: { delay_min: 0s, delay_max: 0s } }\n", "" },
 	{ B "queue: { b: { max_pending: 0 } }\n", "f:2:28: error: queue.b.max_pending: must be from 1 to 10000\n" },
 	{ B "queue: { b: { max_pending: 10001 } }\n", "f:2:28: error: queue.b.max_pending: must be from 1 to 10000\n" },

@@ -214,6 +214,21 @@ START_TEST(a_file_of_another_user_is_refused)
 }
 END_TEST
 
+START_TEST(what_root_lends_to_our_group_draws_no_warning)
+{
+	struct buf said;
+
+	if (geteuid() != 0)
+		return;
+	write_file(other_path, MINIMAL);
+	ck_assert_int_eq(chown(other_path, 0, getegid()), 0);
+	ck_assert_int_eq(chmod(other_path, 0640), 0);
+	ck_assert_int_eq(load(other_path, &said), OK);
+	ck_assert_str_eq(said.data, "");
+	buf_release(&said);
+}
+END_TEST
+
 START_TEST(what_is_no_file_or_too_large_is_told)
 {
 	struct buf said;
@@ -267,6 +282,7 @@ Suite *suite(void)
 	tcase_add_test(t, the_state_folder_is_given_or_configured_or_the_default);
 	tcase_add_loop_test(t, access_of_others_is_a_warning_or_an_error, 0, ARRAY_LEN(accesses));
 	tcase_add_test(t, a_file_of_another_user_is_refused);
+	tcase_add_test(t, what_root_lends_to_our_group_draws_no_warning);
 	tcase_add_test(t, what_is_no_file_or_too_large_is_told);
 	tcase_add_test(t, rules_know_the_real_path_of_their_file);
 	suite_add_tcase(s, t);
