@@ -69,7 +69,9 @@ void clock_boot_name(char *out, size_t size)
 
 void clock_format_utc(int64_t wall_ms, char *out, size_t size)
 {
-	int64_t ms = wall_ms < 0 ? 0 : wall_ms > LAST_MS_OF_YEAR_9999 ? LAST_MS_OF_YEAR_9999 : wall_ms;
+	int64_t ms = wall_ms < 0                      ? 0
+		     : wall_ms > LAST_MS_OF_YEAR_9999 ? LAST_MS_OF_YEAR_9999
+						      : wall_ms;
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm t;
 	size_t n = gmtime_r(&seconds, &t) ? strftime(out, size, "%Y-%m-%dT%H:%M:%S", &t) : 0;

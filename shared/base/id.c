@@ -6,9 +6,9 @@
 #include <sys/random.h>
 #endif
 
-/* The 48 bits of time and the 12 bits of counter of one id (RFC 9562 section 6.2, method 1). The last one given out is kept,
- * so that ids of one process sort by age within a millisecond and while the clock steps back; a full counter runs into the
- * time. It is the only state of this file. */
+/* The 48 bits of time and the 12 bits of counter of one id (RFC 9562 section 6.2, method 1). The
+ * last one given out is kept, so that ids of one process sort by age within a millisecond and while
+ * the clock steps back; a full counter runs into the time. It is the only state of this file. */
 static uint64_t next_stamp(int64_t wall_ms)
 {
 	static _Atomic uint64_t last;

@@ -1,5 +1,6 @@
-/* log - a line is built from its format piece by piece, so that every %s is quoted when it must be: a hostile name can neither
- * begin a line of its own nor reach the terminal. Nothing is allocated. */
+/* log - a line is built from its format piece by piece, so that every %s is quoted when it must be:
+ * a hostile name can neither begin a line of its own nor reach the terminal. Nothing is allocated.
+ */
 #include "base/log.h"
 #include <assert.h>
 #include <errno.h>
@@ -42,7 +43,7 @@ bool log_level_parse(const char *text, enum log_level *out)
 	return false;
 }
 
-/* ---- a line under construction ---------------------------------------------------------------------------------------- */
+/* ---- a line under construction -------------------------------------------------------------- */
 
 struct line {
 	size_t len, cap;
@@ -90,7 +91,8 @@ static void put_escaped_char(struct line *l, uint32_t code)
 	else if (code < 0x10000)
 		put_format(l, "\\u%04x", (unsigned)code);
 	else
-		put_format(l, "\\u%04x\\u%04x", 0xd7c0u + (unsigned)(code >> 10), 0xdc00u + (unsigned)(code & 0x3ff));
+		put_format(l, "\\u%04x\\u%04x", 0xd7c0u + (unsigned)(code >> 10),
+			0xdc00u + (unsigned)(code & 0x3ff));
 }
 
 /* As the inside of a JSON string, in text lines too. */
@@ -117,7 +119,7 @@ static bool is_plain(struct span s)
 	return s.len > 0;
 }
 
-/* ---- the arguments ---------------------------------------------------------------------------------------------------- */
+/* ---- the arguments -------------------------------------------------------------------------- */
 
 /* In a struct, so that its address means the same on every ABI. */
 struct arguments {
@@ -147,11 +149,15 @@ static void put_string(struct line *l, struct arguments *a, int precision, bool 
 
 	if (text == NULL)
 		text = "-";
-	put_value(l, (struct span){ text, precision < 0 ? strlen(text) : strnlen(text, (size_t)precision) }, in_string);
+	put_value(l,
+		(struct span){
+			text, precision < 0 ? strlen(text) : strnlen(text, (size_t)precision) },
+		in_string);
 }
 
 enum width { WIDTH_INT, WIDTH_LONG, WIDTH_LONG_LONG };
-static_assert(sizeof(size_t) == sizeof(long) && sizeof(ptrdiff_t) == sizeof(long), "z and t are read as l");
+static_assert(sizeof(size_t) == sizeof(long) && sizeof(ptrdiff_t) == sizeof(long),
+	"z and t are read as l");
 static_assert(sizeof(intmax_t) == sizeof(long long), "j is read as ll");
 
 static enum width read_width(const char **at)
@@ -170,23 +176,24 @@ static enum width read_width(const char **at)
 
 static void put_signed(struct line *l, struct arguments *a, enum width width)
 {
-	long long n = width == WIDTH_INT ? va_arg(a->ap, int) :
-		width == WIDTH_LONG	 ? va_arg(a->ap, long) :
-					   va_arg(a->ap, long long);
+	long long n = width == WIDTH_INT    ? va_arg(a->ap, int)
+		      : width == WIDTH_LONG ? va_arg(a->ap, long)
+					    : va_arg(a->ap, long long);
 
 	put_format(l, "%lld", n);
 }
 
 static void put_unsigned(struct line *l, struct arguments *a, enum width width, bool is_hex)
 {
-	unsigned long long n = width == WIDTH_INT ? va_arg(a->ap, unsigned) :
-		width == WIDTH_LONG		  ? va_arg(a->ap, unsigned long) :
-						    va_arg(a->ap, unsigned long long);
+	unsigned long long n = width == WIDTH_INT    ? va_arg(a->ap, unsigned)
+			       : width == WIDTH_LONG ? va_arg(a->ap, unsigned long)
+						     : va_arg(a->ap, unsigned long long);
 
 	put_format(l, is_hex ? "%llx" : "%llu", n);
 }
 
-/* One conversion. *at stands behind its '%'. Flags and field widths have no use in a log and are passed over. */
+/* One conversion. *at stands behind its '%'. Flags and field widths have no use in a log and are
+ * passed over. */
 static void put_argument(struct line *l, const char **at, struct arguments *a, bool in_string)
 {
 	int precision = -1;
@@ -206,7 +213,9 @@ static void put_argument(struct line *l, const char **at, struct arguments *a, b
 	case 'i': put_signed(l, a, width); break;
 	case 'u': put_unsigned(l, a, width, false); break;
 	case 'x': put_unsigned(l, a, width, true); break;
-	case 'f': put_format(l, "%.*f", precision < 0 ? 3 : precision, va_arg(a->ap, double)); break;
+	case 'f':
+		put_format(l, "%.*f", precision < 0 ? 3 : precision, va_arg(a->ap, double));
+		break;
 	case 'p': put_format(l, "%p", va_arg(a->ap, void *)); break;
 	case 'c':
 		c = (char)va_arg(a->ap, int);
@@ -218,7 +227,8 @@ static void put_argument(struct line *l, const char **at, struct arguments *a, b
 }
 
 /* The format from *at to the next stop character, or its end. */
-static void put_until(struct line *l, const char **at, char stop, struct arguments *a, bool in_string)
+static void put_until(
+	struct line *l, const char **at, char stop, struct arguments *a, bool in_string)
 {
 	while (**at && **at != stop) {
 		struct span literal = { *at, strcspn(*at, (char[]){ '%', stop, '\0' }) };
@@ -235,7 +245,7 @@ static void put_until(struct line *l, const char **at, char stop, struct argumen
 	}
 }
 
-/* ---- two shapes of a line --------------------------------------------------------------------------------------------- */
+/* ---- two shapes of a line ------------------------------------------------------------------- */
 
 static void put_fields_as_text(struct line *l, const char *fmt, struct arguments *a)
 {
@@ -253,7 +263,7 @@ static bool is_number(const char *conversion)
 	size_t n = conversion[0] == '%' ? 1 + strspn(conversion + 1, "hljzt") : 0;
 
 	return n && conversion[n] && strchr("diu", conversion[n]) &&
-		(conversion[n + 1] == ' ' || conversion[n + 1] == '\0');
+	       (conversion[n + 1] == ' ' || conversion[n + 1] == '\0');
 }
 
 static void put_member(struct line *l, const char **at, size_t key_len, struct arguments *a)
@@ -278,8 +288,8 @@ static void put_words_without_key(struct line *l, const struct line *words)
 	put_text(l, "\"");
 }
 
-/* A word of the form key=value becomes a member; the other words together become the member "text". A member that does not fit
- * is left out. */
+/* A word of the form key=value becomes a member; the other words together become the member "text".
+ * A member that does not fit is left out. */
 static void put_fields_as_json(struct line *l, const char *fmt, struct arguments *a)
 {
 	struct line words;
@@ -310,10 +320,10 @@ static void put_fields_as_json(struct line *l, const char *fmt, struct arguments
 	put_text(l, is_cut ? ",\"cut\":true" : "");
 }
 
-/* ---- out -------------------------------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------ */
 
-/* poll() says a pipe has room, but another process may take it first; where the kernel can (Linux, pipes since 6.4) it is told
- * not to wait. */
+/* poll() says a pipe has room, but another process may take it first; where the kernel can (Linux,
+ * pipes since 6.4) it is told not to wait. */
 static bool write_unless_it_blocks(int fd, const char *text, size_t n)
 {
 	ssize_t written = send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -336,10 +346,13 @@ static void put_head(struct line *l, enum log_level level, const char *event)
 
 	clock_format_utc(clock_wall_ms(), now, sizeof(now));
 	if (options.format == LOG_JSON)
-		put_format(l, "{\"at\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"level\":\"%s\",\"event\":\"%s\"", now,
-			options.program, (int)getpid(), level_names[level], event);
+		put_format(l,
+			"{\"at\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"level\":\"%s\",\"event\":"
+			"\"%s\"",
+			now, options.program, (int)getpid(), level_names[level], event);
 	else
-		put_format(l, "%s %s[%d]: %s %s", now, options.program, (int)getpid(), level_names[level], event);
+		put_format(l, "%s %s[%d]: %s %s", now, options.program, (int)getpid(),
+			level_names[level], event);
 }
 
 static void put_end(struct line *l, unsigned lost)

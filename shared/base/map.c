@@ -1,5 +1,6 @@
-/* map - entries stand in an array in order of insertion; an open-addressed table of their numbers finds them. A removed entry
- * stays (value NULL) until the table is made anew, so that a walk survives removals. */
+/* map - entries stand in an array in order of insertion; an open-addressed table of their numbers
+ * finds them. A removed entry stays (value NULL) until the table is made anew, so that a walk
+ * survives removals. */
 #include "base/map.h"
 #include <assert.h>
 #include <sodium/crypto_shorthash.h>
@@ -63,7 +64,8 @@ static size_t map_find(const struct map *m, struct span key, uint64_t hash)
 		slot = (slot + 1) & (m->table_size - 1)) {
 		struct entry *e = &m->entries[m->table[slot] - 1];
 
-		if (e->value && e->hash == hash && span_equal((struct span){ e->key, e->key_len }, key))
+		if (e->value && e->hash == hash &&
+			span_equal((struct span){ e->key, e->key_len }, key))
 			return m->table[slot] - 1;
 	}
 	return m->used;
@@ -121,8 +123,9 @@ void *map_set(struct map *m, struct span key, void *value)
 	}
 	if (m->used == m->table_size / 2)
 		map_rebuild(m);
-	m->entries[m->used] =
-		(struct entry){ .key = span_dup(key), .key_len = key.len, .value = value, .hash = hash };
+	m->entries[m->used] = (struct entry){
+		.key = span_dup(key), .key_len = key.len, .value = value, .hash = hash
+	};
 	map_put_slot(m, m->used);
 	m->used++;
 	m->live++;

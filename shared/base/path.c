@@ -184,7 +184,8 @@ enum err path_write_private_file(const char *path, struct span bytes)
 	random_bytes(random, sizeof(random));
 	hex_encode(id, random, sizeof(random));
 	CLEANUP(free_charp) char *temp = xasprintf("%s.%s.tmp", path, id);
-	CLEANUP(close_fdp) int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	CLEANUP(close_fdp)
+	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return failed("path.create", temp);
 	enum err e = write_all(fd, bytes, temp);

@@ -3,12 +3,13 @@
 #include <stdarg.h>
 #include "base/utf8.h"
 
-static const char *const message_keys[] = { "jsonrpc", "id", "method", "params", "result", "error" };
-static const char *const params_keys[] = { "name", "arguments", "_meta", "uri", "cursor", "requestId", "progressToken",
-	"protocolVersion", "capabilities", "clientInfo", "level", "ref", "argument", "task", "requestState", "inputResponses",
-	"reason" };
+static const char *const message_keys[] = { "jsonrpc", "id", "method", "params", "result",
+	"error" };
+static const char *const params_keys[] = { "name", "arguments", "_meta", "uri", "cursor",
+	"requestId", "progressToken", "protocolVersion", "capabilities", "clientInfo", "level",
+	"ref", "argument", "task", "requestState", "inputResponses", "reason" };
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static void refuse(struct jsonrpc *out, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 static void refuse(struct jsonrpc *out, int code, const char *fmt, ...)
@@ -64,7 +65,8 @@ struct message { /* the members as they stand; JSON_NONE = absent */
 static void read_member(struct span key, struct json_value value, struct message *m)
 {
 	static const char *const id[] = { "id" };
-	struct json_value *const places[] = { &m->version, &m->id, &m->method, &m->params, &m->result, &m->error };
+	struct json_value *const places[] = { &m->version, &m->id, &m->method, &m->params,
+		&m->result, &m->error };
 
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		if (json_key_is(key, message_keys[i])) {
@@ -88,12 +90,14 @@ static void read_members(struct json_value root, struct message *m)
 		read_member(key, value, m);
 }
 
-/* What may be meant as a response must not be answered with its id: that one names a request of our own side. */
+/* What may be meant as a response must not be answered with its id: that one names a request of our
+ * own side. */
 static struct json_value answerable_id(const struct message *m)
 {
 	bool may_be_response = m->result.kind || m->error.kind;
 
-	return is_id(m->id) && !m->is_id_in_doubt && !may_be_response ? m->id : (struct json_value){ 0 };
+	return is_id(m->id) && !m->is_id_in_doubt && !may_be_response ? m->id
+								      : (struct json_value){ 0 };
 }
 
 static void classify_call(const struct message *m, struct jsonrpc *out)
@@ -103,9 +107,11 @@ static void classify_call(const struct message *m, struct jsonrpc *out)
 	if (m->result.kind || m->error.kind)
 		refuse(out, -32600, "a method beside a result or an error");
 	else if (m->id.kind && !is_id(m->id))
-		refuse(out, -32600, "the id is neither a string nor an integer of at most %d bytes", JSONRPC_MAX_ID_BYTES);
+		refuse(out, -32600, "the id is neither a string nor an integer of at most %d bytes",
+			JSONRPC_MAX_ID_BYTES);
 	else if (!read_method(m->method, out))
-		refuse(out, -32600, "the method is not text of 1 to %d bytes", JSONRPC_METHOD_SIZE - 1);
+		refuse(out, -32600, "the method is not text of 1 to %d bytes",
+			JSONRPC_METHOD_SIZE - 1);
 	else if (m->params.kind && m->params.kind != JSON_OBJECT && m->params.kind != JSON_ARRAY)
 		refuse(out, -32600, "params is neither an object nor an array");
 	else if (json_has_case_twin(m->params, params_keys, ARRAY_LEN(params_keys), &which))
@@ -125,7 +131,8 @@ static void classify_response(const struct message *m, struct jsonrpc *out)
 	else if (is_error && m->error.kind != JSON_OBJECT)
 		refuse(out, -32600, "the error is not an object");
 	else if (!is_id(m->id) && !(is_error && m->id.kind <= JSON_NULL))
-		refuse(out, -32600, "the id is neither a string nor an integer of at most %d bytes", JSONRPC_MAX_ID_BYTES);
+		refuse(out, -32600, "the id is neither a string nor an integer of at most %d bytes",
+			JSONRPC_MAX_ID_BYTES);
 	else
 		out->kind = is_error ? JSONRPC_ERROR : JSONRPC_RESULT;
 }
@@ -157,10 +164,12 @@ void jsonrpc_classify(struct json_value root, struct jsonrpc *out)
 	out->error = m.error;
 }
 
-/* The fault is no fault of the grammar: the members can be told, so that the sender is answered by id. */
+/* The fault is no fault of the grammar: the members can be told, so that the sender is answered by
+ * id. */
 static bool is_well_formed(enum jsonscan_fault f)
 {
-	return f == JSONSCAN_DUPLICATE_KEY || f == JSONSCAN_NUL_IN_KEY || f == JSONSCAN_SURROGATE_IN_KEY;
+	return f == JSONSCAN_DUPLICATE_KEY || f == JSONSCAN_NUL_IN_KEY ||
+	       f == JSONSCAN_SURROGATE_IN_KEY;
 }
 
 void jsonrpc_read(struct span line, struct jsonrpc *out)
@@ -175,7 +184,8 @@ void jsonrpc_read(struct span line, struct jsonrpc *out)
 	}
 	*out = (struct jsonrpc){ .kind = JSONRPC_BATCH };
 	if (fault)
-		refuse(out, is_well_formed(fault) ? -32600 : -32700, "%s at byte %zu", jsonscan_fault_text(fault), offset);
+		refuse(out, is_well_formed(fault) ? -32600 : -32700, "%s at byte %zu",
+			jsonscan_fault_text(fault), offset);
 	else
 		out->root = root;
 	if (is_well_formed(fault)) {
@@ -191,7 +201,7 @@ bool jsonrpc_id_key(struct json_value id, struct buf *key)
 	return is_id(id) && json_canonical(id, key);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static bool append_head(struct buf *b)
 {
@@ -200,7 +210,8 @@ static bool append_head(struct buf *b)
 
 static bool append_id(struct buf *b, struct json_value id)
 {
-	return buf_append_text(b, ",\"id\":") && buf_append_span(b, id.kind ? id.text : SPAN("null"));
+	return buf_append_text(b, ",\"id\":") &&
+	       buf_append_span(b, id.kind ? id.text : SPAN("null"));
 }
 
 /* Leaves b as it was when something did not fit. */
@@ -211,11 +222,13 @@ static bool finish(struct buf *b, size_t before, bool fits)
 	return fits;
 }
 
-bool jsonrpc_write_error(struct buf *b, struct json_value id, int code, struct span message, struct span data)
+bool jsonrpc_write_error(
+	struct buf *b, struct json_value id, int code, struct span message, struct span data)
 {
 	size_t before = b->len;
-	bool fits = append_head(b) && append_id(b, id) && buf_printf(b, ",\"error\":{\"code\":%d,\"message\":", code) &&
-		json_quote(b, message);
+	bool fits = append_head(b) && append_id(b, id) &&
+		    buf_printf(b, ",\"error\":{\"code\":%d,\"message\":", code) &&
+		    json_quote(b, message);
 
 	if (fits && data.len)
 		fits = buf_append_text(b, ",\"data\":") && buf_append_span(b, data);
@@ -225,8 +238,8 @@ bool jsonrpc_write_error(struct buf *b, struct json_value id, int code, struct s
 bool jsonrpc_write_result(struct buf *b, struct json_value id, struct span result)
 {
 	size_t before = b->len;
-	bool fits = append_head(b) && append_id(b, id) && buf_append_text(b, ",\"result\":") && buf_append_span(b, result) &&
-		buf_append_char(b, '}');
+	bool fits = append_head(b) && append_id(b, id) && buf_append_text(b, ",\"result\":") &&
+		    buf_append_span(b, result) && buf_append_char(b, '}');
 
 	return finish(b, before, fits);
 }
@@ -234,8 +247,8 @@ bool jsonrpc_write_result(struct buf *b, struct json_value id, struct span resul
 bool jsonrpc_write_call(struct buf *b, struct json_value id, const char *method, struct span params)
 {
 	size_t before = b->len;
-	bool fits = append_head(b) && (id.kind == JSON_NONE || append_id(b, id)) && buf_append_text(b, ",\"method\":") &&
-		json_quote(b, span_of(method));
+	bool fits = append_head(b) && (id.kind == JSON_NONE || append_id(b, id)) &&
+		    buf_append_text(b, ",\"method\":") && json_quote(b, span_of(method));
 
 	if (fits && params.len)
 		fits = buf_append_text(b, ",\"params\":") && buf_append_span(b, params);

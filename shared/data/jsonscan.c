@@ -1,5 +1,6 @@
-/* jsonscan - the check. The state between two tokens is the position, the stack of open containers and the keys of the open
- * objects; functions that advance return the new position, or NULL with the fault noted. */
+/* jsonscan - the check. The state between two tokens is the position, the stack of open containers
+ * and the keys of the open objects; functions that advance return the new position, or NULL with
+ * the fault noted. */
 #include "data/jsonscan.h"
 #include <assert.h>
 #include <sodium/crypto_shorthash.h>
@@ -32,15 +33,16 @@ struct scan {
 	struct level levels[JSONSCAN_MAX_DEPTH];
 	struct key_place *keys, first_keys[FIRST_KEYS];
 	size_t keys_n, keys_room;
-	bool is_escaped; /* the last string held a backslash */
-	bool is_opened;  /* the last token opened a container that is not empty */
+	bool is_escaped;    /* the last string held a backslash */
+	bool is_opened;     /* the last token opened a container that is not empty */
 	struct slot *slots; /* of the objects with many keys, one after the other */
 	size_t slots_room;
 	unsigned char seed[crypto_shorthash_KEYBYTES];
 	struct buf unescaped[2];
 	enum jsonscan_fault fault; /* of the grammar: ends the scan */
 	const char *fault_at;
-	enum jsonscan_fault key_fault; /* the first fault of a key, reported when the grammar has none */
+	/* The first fault of a key, reported when the grammar has none. */
+	enum jsonscan_fault key_fault;
 	const char *key_fault_at;
 };
 
@@ -84,7 +86,7 @@ static void note_key_fault(struct scan *s, enum jsonscan_fault fault, const char
 	s->key_fault_at = at;
 }
 
-/* ---- strings ------------------------------------------------------------------------------------------------------------ */
+/* ---- strings -------------------------------------------------------------------------------- */
 
 static const char *scan_escape(struct scan *s, const char *at)
 {
@@ -131,7 +133,7 @@ static inline const char *scan_string(struct scan *s, const char *at)
 	return NULL;
 }
 
-/* ---- keys --------------------------------------------------------------------------------------------------------------- */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 /* Neither NUL nor a surrogate without its other half. */
 static void check_escaped_key(struct scan *s, const char *at, const char *end)
@@ -175,15 +177,17 @@ static inline const char *scan_key(struct scan *s, const char *at)
 	}
 	if (s->keys_n == s->keys_room)
 		grow_keys(s);
-	s->keys[s->keys_n++] = (struct key_place){ (uint32_t)(inside - s->start), (uint32_t)(at - inside) };
+	s->keys[s->keys_n++] =
+		(struct key_place){ (uint32_t)(inside - s->start), (uint32_t)(at - inside) };
 	at = jsontext_skip_blanks(at + 1, s->end);
 	return at < s->end && *at == ':' ? at + 1 : fail(s, JSONSCAN_SYNTAX, at);
 }
 
-/* ---- duplicate keys ------------------------------------------------------------------------------------------------------ */
+/* ---- duplicate keys ------------------------------------------------------------------------- */
 
-/* Equal for equal keys, and mostly different for others: the first and the last eight bytes. A shorter key is taken with its
- * closing quote, which no key holds unescaped, and is told by that alone. */
+/* Equal for equal keys, and mostly different for others: the first and the last eight bytes. A
+ * shorter key is taken with its closing quote, which no key holds unescaped, and is told by that
+ * alone. */
 static inline uint64_t key_print(const struct scan *s, struct key_place k)
 {
 	const char *at = s->start + k.at;
@@ -199,6 +203,11 @@ static inline uint64_t key_print(const struct scan *s, struct key_place k)
 	return first;
 }
 
+static struct span raw_key(const struct scan *s, struct key_place k)
+{
+	return (struct span){ s->start + k.at, k.len };
+}
+
 /* For up to FEW_KEYS keys without escapes. */
 static const char *find_twin_by_pairs(const struct scan *s, const struct key_place *keys, size_t n)
 {
@@ -207,8 +216,8 @@ static const char *find_twin_by_pairs(const struct scan *s, const struct key_pla
 	for (size_t i = 0; i < n; i++) {
 		prints[i] = key_print(s, keys[i]);
 		for (size_t j = 0; j < i; j++)
-			if (prints[i] == prints[j] && keys[i].len == keys[j].len &&
-				memcmp(s->start + keys[i].at, s->start + keys[j].at, keys[i].len) == 0)
+			if (prints[i] == prints[j] &&
+				span_equal(raw_key(s, keys[i]), raw_key(s, keys[j])))
 				return s->start + keys[i].at;
 	}
 	return NULL;
@@ -217,7 +226,7 @@ static const char *find_twin_by_pairs(const struct scan *s, const struct key_pla
 /* Borrowed from the text or from *unescaped. */
 static struct span key_text(const struct scan *s, struct key_place k, struct buf *unescaped)
 {
-	struct span inside = { s->start + k.at, k.len };
+	struct span inside = raw_key(s, k);
 
 	if (memchr(inside.at, '\\', inside.len) == NULL)
 		return inside;
@@ -241,6 +250,26 @@ static void clear_slots(struct scan *s, size_t n)
 	memset(s->slots, 0, n * sizeof(*s->slots));
 }
 
+/* Puts key number i into the table; false when it stands there already. */
+static bool take_slot(struct scan *s, size_t i, size_t room)
+{
+	struct span key = key_text(s, s->keys[i], &s->unescaped[0]);
+	uint64_t hash;
+
+	crypto_shorthash((uint8_t *)&hash, (const uint8_t *)key.at, key.len, s->seed);
+	struct slot own = { .key = (uint32_t)(i + 1), .hash = (uint32_t)(hash >> 32) };
+	struct slot *at = &s->slots[hash & (room - 1)];
+	while (at->key) {
+		struct key_place other = s->keys[at->key - 1];
+
+		if (at->hash == own.hash && span_equal(key, key_text(s, other, &s->unescaped[1])))
+			return false;
+		at = at + 1 == s->slots + room ? s->slots : at + 1;
+	}
+	*at = own;
+	return true;
+}
+
 /* Linear in the bytes of the keys; the seed keeps them from being chosen to collide. */
 static const char *find_twin_by_hash(struct scan *s, size_t first, size_t n)
 {
@@ -249,18 +278,9 @@ static const char *find_twin_by_hash(struct scan *s, size_t first, size_t n)
 	while (room < n + n / 2)
 		room *= 2;
 	clear_slots(s, room);
-	for (size_t i = first; i < first + n; i++) {
-		struct span key = key_text(s, s->keys[i], &s->unescaped[0]);
-		uint64_t hash;
-
-		crypto_shorthash((unsigned char *)&hash, (const unsigned char *)key.at, key.len, s->seed);
-		size_t at = hash & (room - 1);
-		for (; s->slots[at].key; at = (at + 1) & (room - 1))
-			if (s->slots[at].hash == (uint32_t)(hash >> 32) &&
-				span_equal(key, key_text(s, s->keys[s->slots[at].key - 1], &s->unescaped[1])))
-				return s->start + s->keys[i].at;
-		s->slots[at] = (struct slot){ (uint32_t)(i + 1), (uint32_t)(hash >> 32) };
-	}
+	for (size_t i = first; i < first + n; i++)
+		if (!take_slot(s, i, room))
+			return s->start + s->keys[i].at;
 	return NULL;
 }
 
@@ -268,16 +288,16 @@ static void close_object(struct scan *s)
 {
 	const struct level *l = &s->levels[s->depth - 1];
 	size_t n = s->keys_n - l->first_key;
-	const char *twin = n <= FEW_KEYS && !l->has_escaped_key ?
-		find_twin_by_pairs(s, s->keys + l->first_key, n) :
-		find_twin_by_hash(s, l->first_key, n);
+	const char *twin = n <= FEW_KEYS && !l->has_escaped_key
+				   ? find_twin_by_pairs(s, s->keys + l->first_key, n)
+				   : find_twin_by_hash(s, l->first_key, n);
 
 	s->keys_n = l->first_key;
 	if (twin)
 		note_key_fault(s, JSONSCAN_DUPLICATE_KEY, twin - 1);
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static inline const char *skip_digits(const char *at, const char *end)
 {
@@ -414,7 +434,8 @@ enum jsonscan_fault jsonscan_check(struct span text, struct json_value *root, si
 	if (at) {
 		const char *first = jsontext_skip_blanks(s.start, s.end);
 
-		*root = (struct json_value){ jsontext_kind(*first), { first, (size_t)(at - first) } };
+		*root = (struct json_value){ jsontext_kind(*first),
+			{ first, (size_t)(at - first) } };
 		s.fault = s.key_fault;
 		s.fault_at = s.key_fault_at;
 	}

@@ -3,7 +3,7 @@
 #include "base/xalloc.h"
 #include "data/jsontext.h"
 
-/* ---- members ------------------------------------------------------------------------------------------------------------- */
+/* ---- members -------------------------------------------------------------------------------- */
 
 /* at: the opening quote. Returns what follows the closing one. */
 static const char *skip_string(const char *at, const char *end)
@@ -90,7 +90,7 @@ struct json_value json_get(struct json_value object, const char *key)
 	return (struct json_value){ 0 };
 }
 
-/* ---- strings ------------------------------------------------------------------------------------------------------------- */
+/* ---- strings -------------------------------------------------------------------------------- */
 
 static struct span inside_of(struct span quoted)
 {
@@ -164,10 +164,12 @@ bool json_to_i64(struct json_value v, int64_t *out)
 	if (v.kind != JSON_NUMBER)
 		return false;
 	for (size_t i = is_negative; i < v.text.len; i++) {
-		int digit = v.text.at[i] - '0'; /* negative for the point, large for the exponent's letter */
+		/* Negative for the point, large for the exponent's letter. The sum is built
+		 * downwards: INT64_MIN has no positive twin. */
+		int digit = v.text.at[i] - '0';
 
 		if (digit < 0 || digit > 9 || __builtin_mul_overflow(n, 10, &n) ||
-			__builtin_sub_overflow(n, digit, &n)) /* downwards: INT64_MIN has no positive twin */
+			__builtin_sub_overflow(n, digit, &n))
 			return false;
 	}
 	if (!is_negative && n == INT64_MIN)
@@ -176,14 +178,15 @@ bool json_to_i64(struct json_value v, int64_t *out)
 	return true;
 }
 
-/* ---- case ---------------------------------------------------------------------------------------------------------------- */
+/* ---- case ----------------------------------------------------------------------------------- */
 
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Unescapes and folds into out; returns the length, or 0 when it is longer than out (then it is no protocol key). */
+/* Unescapes and folds into out; returns the length, or 0 when it is longer than out (then it is no
+ * protocol key). */
 static size_t fold(struct span raw_key, char *out, size_t size)
 {
 	struct span inside = inside_of(raw_key);
@@ -211,10 +214,12 @@ static size_t fold(struct span raw_key, char *out, size_t size)
 
 static bool folds_to(struct span folded, const char *name)
 {
+	if (strlen(name) != folded.len)
+		return false;
 	for (size_t i = 0; i < folded.len; i++)
-		if (lower(name[i]) != folded.at[i]) /* the name's NUL differs too: no key holds one */
+		if (lower(name[i]) != folded.at[i])
 			return false;
-	return name[folded.len] == '\0';
+	return true;
 }
 
 bool json_key_is_case_twin(struct span raw_key, const char *const *names, size_t n)
@@ -228,7 +233,8 @@ bool json_key_is_case_twin(struct span raw_key, const char *const *names, size_t
 	return false;
 }
 
-bool json_has_case_twin(struct json_value object, const char *const *names, size_t n, struct span *which)
+bool json_has_case_twin(
+	struct json_value object, const char *const *names, size_t n, struct span *which)
 {
 	struct json_iter it = json_iter(object);
 	struct json_value value;

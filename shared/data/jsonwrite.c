@@ -6,7 +6,7 @@
 #include "data/jsontext.h"
 #include "data/secret.h"
 
-/* ---- escapes ------------------------------------------------------------------------------------------------------------- */
+/* ---- escapes -------------------------------------------------------------------------------- */
 
 /* The shortest escape of a code below U+10000, lower-case digits. Returns its length. */
 static size_t write_escape(char *to, uint32_t code)
@@ -79,13 +79,13 @@ bool json_append_line(struct json_value v, struct buf *b)
 	return true;
 }
 
-/* ---- canonical form ------------------------------------------------------------------------------------------------------ */
+/* ---- canonical form ------------------------------------------------------------------------- */
 
-/* Every value is written where it stands, in one walk; when an object is complete its members are put in order. The form is
- * never longer than the text: room is made once, before. */
+/* Every value is written where it stands, in one walk; when an object is complete its members are
+ * put in order. The form is never longer than the text: room is made once, before. */
 struct canon {
 	char *start, *to;
-	const char *end; /* of the text */
+	const char *end;        /* of the text */
 	struct member *members; /* of the open objects */
 	size_t members_n, members_room;
 };
@@ -107,7 +107,8 @@ static void canon_escape(struct canon *c, const char *at, size_t *len)
 {
 	uint32_t code = jsontext_escape(at, c->end, len);
 
-	if (code < 0x20 || code == '"' || code == '\\' || jsontext_is_high(code) || jsontext_is_low(code))
+	if (code < 0x20 || code == '"' || code == '\\' || jsontext_is_high(code) ||
+		jsontext_is_low(code))
 		c->to += write_escape(c->to, code);
 	else
 		c->to += jsontext_encode(code, c->to);
@@ -137,7 +138,8 @@ static const char *canon_string(struct canon *c, const char *at, bool *is_escape
 /* The order of the unescaped bytes. */
 static int compare_escaped_keys(const struct member *a, const struct member *b)
 {
-	const char *at_a = a->key, *end_a = at_a + a->key_len, *at_b = b->key, *end_b = at_b + b->key_len;
+	const char *at_a = a->key, *end_a = at_a + a->key_len, *at_b = b->key,
+		   *end_b = at_b + b->key_len;
 	struct span rest_a = SPAN(""), rest_b = SPAN("");
 	char room_a[4], room_b[4];
 
@@ -147,8 +149,8 @@ static int compare_escaped_keys(const struct member *a, const struct member *b)
 		if (rest_b.len == 0 && at_b < end_b)
 			rest_b = jsontext_piece(&at_b, end_b, room_b);
 		size_t n = rest_a.len < rest_b.len ? rest_a.len : rest_b.len;
-		/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): with n > 0 both have bytes */
-		int order = n ? memcmp(rest_a.at, rest_b.at, n) : (rest_a.len > 0) - (rest_b.len > 0);
+		int order =
+			n ? memcmp(rest_a.at, rest_b.at, n) : (rest_a.len > 0) - (rest_b.len > 0);
 		if (order || n == 0)
 			return order;
 		rest_a = (struct span){ rest_a.at + n, rest_a.len - n };

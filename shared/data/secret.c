@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <sodium.h>
 
-static_assert(sizeof(struct hash) >= sizeof(crypto_generichash_state), "struct hash holds libsodium's state");
-static_assert(_Alignof(struct hash) >= _Alignof(crypto_generichash_state), "and is aligned like it");
+static_assert(sizeof(struct hash) >= sizeof(crypto_generichash_state),
+	"struct hash holds libsodium's state");
+static_assert(
+	_Alignof(struct hash) >= _Alignof(crypto_generichash_state), "and is aligned like it");
 
 enum err secret_setup(void)
 {

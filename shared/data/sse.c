@@ -137,7 +137,8 @@ static bool switch_to_data(struct sse *s)
 	return begin_data(s) && (first == ' ' || buf_append_char(&s->data, first));
 }
 
-/* A part of a line that does not stand in one chunk. A value of data goes straight to its place, so that it is not held twice. */
+/* A part of a line that does not stand in one chunk. A value of data goes straight to its place, so
+ * that it is not held twice. */
 static bool keep_part(struct sse *s, struct span part)
 {
 	if (!s->is_in_data && s->line.len < DATA_HEAD_BYTES &&
@@ -149,7 +150,8 @@ static bool keep_part(struct sse *s, struct span part)
 /* The last part of a line. */
 static enum sse_answer take_end(struct sse *s, struct span part, sse_event_fn *fn, void *arg)
 {
-	if (s->line.len == 0 && !s->is_in_data) { /* the cap must not depend on where the chunks end */
+	if (s->line.len == 0 &&
+		!s->is_in_data) { /* the cap must not depend on where the chunks end */
 		bool is_long = part.len > s->line.cap_bytes && memcmp(part.at, "data:", 5) != 0;
 
 		return is_long ? SSE_TOO_LARGE : end_line(s, part, fn, arg);

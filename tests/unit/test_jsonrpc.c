@@ -76,6 +76,7 @@ static const struct {
 	{ "{" V "\"id\":1,\"method\":\"x\",\"method\":\"y\"}", -32600, "1", "duplicate key at byte 37" },
 	{ "{" V "\"method\":\"x\",\"params\":{\"arguments\":{\"a\":1,\"\\u0061\":2}},\"id\":5}", -32600, "5", "duplicate key" },
 	{ "{" V "\"method\":\"x\",\"params\":{\"a\\u0000\":1},\"id\":\"q\"}", -32600, "\"q\"", "NUL in a key" },
+	{ "{" V "\"method\":\"x\",\"ID\\u0000\\u0000\\u0000\":1,\"id\":3}", -32600, "3", "NUL in a key" },
 	{ "{" V "\"id\":1,\"id\":2,\"method\":\"x\"}", -32600, "", "duplicate key" },
 	{ "{" V "\"id\":1,\"\\u0069d\":2,\"method\":\"x\"}", -32600, "", "duplicate key" },
 	{ "{" V "\"id\":1,\"result\":{\"a\":1,\"a\":2}}", -32600, "", "duplicate key" },

@@ -146,19 +146,24 @@ END_TEST
 
 START_TEST(an_event_may_fill_the_cap)
 {
-	struct buf seen, stream;
-	struct sse s;
+	static const size_t splits[] = { 0, 3, 500, 1006 };
 
-	buf_init(&seen, 10000);
-	buf_init(&stream, 10000);
-	sse_init(&s, 1000);
-	ck_assert(buf_printf(&stream, "data: %01000d\n\n", 0));
-	ck_assert_int_eq(sse_feed(&s, (struct span){ stream.data, 500 }, note, &seen), SSE_MORE);
-	ck_assert_int_eq(sse_feed(&s, (struct span){ stream.data + 500, stream.len - 500 }, note, &seen), SSE_MORE);
-	ck_assert_uint_eq(seen.len, 1000 + strlen("message|||-1;"));
-	sse_release(&s);
-	buf_release(&stream);
-	buf_release(&seen);
+	for (size_t i = 0; i < ARRAY_LEN(splits); i++) {
+		struct buf seen, stream;
+		struct sse s;
+
+		buf_init(&seen, 10000);
+		buf_init(&stream, 10000);
+		sse_init(&s, 1000);
+		ck_assert(buf_printf(&stream, "data: %01000d\n\n", 0));
+		struct span head = { stream.data, splits[i] }, tail = { stream.data + splits[i], stream.len - splits[i] };
+		ck_assert_int_eq(sse_feed(&s, head, note, &seen), SSE_MORE);
+		ck_assert_int_eq(sse_feed(&s, tail, note, &seen), SSE_MORE);
+		ck_assert_uint_eq(seen.len, 1000 + strlen("message|||-1;"));
+		sse_release(&s);
+		buf_release(&stream);
+		buf_release(&seen);
+	}
 }
 END_TEST
 
