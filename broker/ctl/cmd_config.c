@@ -45,8 +45,9 @@ static char *path_of(const struct ctl *c)
 	return path;
 }
 
-/* ---- check ---------------------------------------------------------------------------------------------------------- */
-static bool write_json(const char *path, const struct config *config, const struct config_report *report, struct buf *b)
+/* ---- check ----------------------------------------------------------------------------------- */
+static bool write_json(const char *path, const struct config *config,
+	const struct config_report *report, struct buf *b)
 {
 	struct out o = out_begin(b, true);
 
@@ -71,15 +72,18 @@ static const char *plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
-static bool write_text(const char *path, const struct config *config, const struct config_report *report, struct buf *b)
+static bool write_text(const char *path, const struct config *config,
+	const struct config_report *report, struct buf *b)
 {
 	if (!config_report_write(report, b))
 		return false;
-	return !config || buf_printf(b, "%s: ok, %zu backend%s, %zu agent%s\n", path, config->backends_n,
-				  plural(config->backends_n), config->agents_n, plural(config->agents_n));
+	return !config ||
+	       buf_printf(b, "%s: ok, %zu backend%s, %zu agent%s\n", path, config->backends_n,
+		       plural(config->backends_n), config->agents_n, plural(config->agents_n));
 }
 
-static enum ctl_exit say_result(const struct ctl *c, const struct config *config, const struct config_report *report)
+static enum ctl_exit say_result(
+	const struct ctl *c, const struct config *config, const struct config_report *report)
 {
 	struct buf b CLEANUP(buf_release);
 
@@ -107,7 +111,7 @@ enum ctl_exit cmd_config_check(const struct ctl *c)
 	return e == ERR_INVALID || e == ERR_TOO_LARGE ? CTL_FAILED : CTL_BROKEN;
 }
 
-/* ---- show and schema ------------------------------------------------------------------------------------------------ */
+/* ---- show and schema ------------------------------------------------------------------------- */
 enum ctl_exit cmd_config_show(const struct ctl *c)
 {
 	struct config_report report CLEANUP(config_report_release) = { 0 };
@@ -135,7 +139,7 @@ enum ctl_exit cmd_config_schema(const struct ctl *c)
 	return print(&b, config_schema(&b));
 }
 
-/* ---- init ----------------------------------------------------------------------------------------------------------- */
+/* ---- init ------------------------------------------------------------------------------------ */
 static char *usual_path(void)
 {
 	CLEANUP(free_charp) char *home = path_config_home();
@@ -157,7 +161,8 @@ static enum ctl_exit create(const char *path, struct span text)
 	int number = link(draft, path) == 0 ? 0 : errno;
 	unlink(draft);
 	if (number == EEXIST) {
-		fail(path, "is there already and is left alone; give another FILE, or - for stdout");
+		fail(path,
+			"is there already and is left alone; give another FILE, or - for stdout");
 		return CTL_FAILED;
 	}
 	return number ? fail(path, strerror(number)) : CTL_OK;
@@ -174,7 +179,8 @@ static enum ctl_exit init_file(const struct ctl *c, struct span text)
 	enum ctl_exit code = create(path, text);
 	CLEANUP(free_charp) char *shown = term_text(path);
 	if (code == CTL_OK)
-		printf("%s: written; set the url of your backend in it, then: aegisctl config check\n", shown);
+		printf("%s: written; set the url of your backend in it, then: aegisctl config check\n",
+			shown);
 	return code;
 }
 

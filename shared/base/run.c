@@ -30,7 +30,8 @@ static void set_attributes(posix_spawnattr_t *a)
 	posix_spawnattr_setsigdefault(a, &all);
 	posix_spawnattr_setsigmask(a, &none);
 	posix_spawnattr_setpgroup(a, 0);
-	posix_spawnattr_setflags(a, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setflags(
+		a, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 }
 
 static int spawn(char *const *argv, int to, pid_t *pid)
@@ -85,7 +86,8 @@ static enum err wait_end(pid_t pid, int64_t deadline_us)
 {
 	for (;;) {
 		siginfo_t info = { 0 };
-		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno != EINTR)
+		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 &&
+			errno != EINTR)
 			return failed("wait", errno);
 		if (info.si_pid == pid)
 			return OK;
@@ -115,10 +117,13 @@ enum err run_capture(char *const *argv, int64_t limit_ms, struct buf *out, int *
 	enum err e = read_until_end(from, deadline_us, out);
 	if (e == OK)
 		e = wait_end(pid, deadline_us);
-	kill(-pid, SIGKILL); /* what it left behind, or itself; its number is still its own, since nobody has reaped it */
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (e == OK && WIFEXITED(status))
+	kill(-pid,
+		SIGKILL); /* what it left behind, or itself; its number is still its own, since nobody has reaped it */
+	pid_t reaped;
+	do
+		reaped = waitpid(pid, &status, 0);
+	while (reaped < 0 && errno == EINTR);
+	if (e == OK && reaped == pid && WIFEXITED(status))
 		*exit_code = WEXITSTATUS(status);
 	return e;
 }

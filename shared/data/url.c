@@ -25,7 +25,8 @@ static bool is_scheme(CURLU *u, const char *scheme)
 {
 	CLEANUP(url_freep) char *text = NULL;
 
-	return curl_url_get(u, CURLUPART_SCHEME, &text, 0) == CURLUE_OK && strcasecmp(text, scheme) == 0;
+	return curl_url_get(u, CURLUPART_SCHEME, &text, 0) == CURLUE_OK &&
+	       strcasecmp(text, scheme) == 0;
 }
 
 /* libcurl has written numeric addresses in their usual form by now: 127.1 as 127.0.0.1. */
@@ -36,7 +37,8 @@ static bool is_loopback(CURLU *u)
 	if (curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		return false;
 	bool is_number = host[strspn(host, "0123456789.")] == '\0';
-	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 || (is_number && strncmp(host, "127.", 4) == 0);
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+	       (is_number && strncmp(host, "127.", 4) == 0);
 }
 
 struct url_facts url_look(const char *text)
@@ -44,7 +46,8 @@ struct url_facts url_look(const char *text)
 	CLEANUP(url_cleanupp) CURLU *u = curl_url();
 	struct url_facts f = { 0 };
 
-	if (strpbrk(text, " \\") || curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+	if (strpbrk(text, " \\") ||
+		curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
 		return f;
 	f.is_valid = has_part(u, CURLUPART_HOST);
 	f.is_encrypted = f.is_valid && is_scheme(u, "https");

@@ -8,7 +8,7 @@
 
 #define BLOCK_BYTES 16384
 
-/* ---- memory: blocks that live and die with the tree ----------------------------------------------------------------- */
+/* ---- memory: blocks that live and die with the tree ------------------------------------------ */
 struct block {
 	struct block *next;
 	size_t used, size;
@@ -49,12 +49,12 @@ static void yaml_tree_freep(struct yaml_tree **y)
 	yaml_tree_free(*y);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------------- */
-struct level {                        /* a list or map that is still open */
+/* ---- reading --------------------------------------------------------------------------------- */
+struct level { /* a list or map that is still open */
 	struct yaml_node *node;
-	struct yaml_node *last;       /* its newest child */
-	struct yaml_node *key;        /* map: read, its value still to come */
-	struct map *seen;             /* map: key text -> key node */
+	struct yaml_node *last; /* its newest child */
+	struct yaml_node *key;  /* map: read, its value still to come */
+	struct map *seen;       /* map: key text -> key node */
 };
 
 struct reader {
@@ -178,7 +178,8 @@ static void take_key(struct reader *r, struct level *l, struct yaml_node *n)
 	else if (!n->is_quoted && strcmp(n->text, "<<") == 0)
 		fault(r, n->line, n->column, "merge keys (<<) are not read: write the keys out");
 	else if (twin)
-		fault(r, n->line, n->column, "%s stands here twice: first in line %d", shown_of(n->text).text, twin->line);
+		fault(r, n->line, n->column, "%s stands here twice: first in line %d",
+			shown_of(n->text).text, twin->line);
 	else
 		(void)map_set(l->seen, span_of(n->text), n);
 	l->key = n;
@@ -207,15 +208,19 @@ static void take_node(struct reader *r, struct yaml_node *n)
 	l->node->n++;
 }
 
-static void refuse_decoration(struct reader *r, const yaml_event_t *e, const void *anchor, const void *tag)
+static void refuse_decoration(
+	struct reader *r, const yaml_event_t *e, const void *anchor, const void *tag)
 {
 	if (anchor)
-		fault(r, AT_MARK(e->start_mark), "anchors (&name) are not read; put text that starts with & into quotes");
+		fault(r, AT_MARK(e->start_mark),
+			"anchors (&name) are not read; put text that starts with & into quotes");
 	if (tag)
-		fault(r, AT_MARK(e->start_mark), "tags (!name) are not read; put text that starts with ! into quotes");
+		fault(r, AT_MARK(e->start_mark),
+			"tags (!name) are not read; put text that starts with ! into quotes");
 }
 
-static struct yaml_node *text_new(struct reader *r, const yaml_event_t *e, const char *prefix, struct span value)
+static struct yaml_node *text_new(
+	struct reader *r, const yaml_event_t *e, const char *prefix, struct span value)
 {
 	struct yaml_node *n = node_new(r, YAML_TEXT, e);
 	size_t before = strlen(prefix);
@@ -259,7 +264,8 @@ static void open_level(struct reader *r, enum yaml_kind kind, const yaml_event_t
 		return;
 	}
 	take_node(r, n);
-	r->levels[r->depth++] = (struct level){ .node = n, .seen = kind == YAML_MAP ? map_new() : NULL };
+	r->levels[r->depth++] =
+		(struct level){ .node = n, .seen = kind == YAML_MAP ? map_new() : NULL };
 }
 
 static void close_level(struct reader *r)
@@ -321,7 +327,8 @@ enum err yaml_tree_read(struct span text, yaml_problem_fn *say, void *arg, struc
 	if (!yaml_parser_initialize(&r.parser))
 		abort();
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.len ? text.at : ""), text.len);
+	yaml_parser_set_input_string(
+		&r.parser, (const unsigned char *)(text.len ? text.at : ""), text.len);
 	bool is_whole = read_all(&r);
 	while (r.depth > 0)
 		close_level(&r);
@@ -333,7 +340,7 @@ enum err yaml_tree_read(struct span text, yaml_problem_fn *say, void *arg, struc
 	return r.has_faults ? ERR_INVALID : OK;
 }
 
-/* ---- looking -------------------------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 const struct yaml_node *yaml_tree_root(const struct yaml_tree *y)
 {
 	return y->root;

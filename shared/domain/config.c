@@ -2,7 +2,7 @@
 #include "data/secret.h"
 #include "domain/config_table.h"
 
-/* ---- objects and their end ------------------------------------------------------------------------------------------ */
+/* ---- objects and their end ------------------------------------------------------------------- */
 size_t config_objects_n(const struct config_key *key, const void *object)
 {
 	return *(const size_t *)config_field(object, key->count_offset);
@@ -91,7 +91,7 @@ void config_free(struct config *c)
 	free(c);
 }
 
-/* ---- looking things up ---------------------------------------------------------------------------------------------- */
+/* ---- looking things up ----------------------------------------------------------------------- */
 const struct config_backend *config_backend(const struct config *c, const char *name)
 {
 	for (size_t i = 0; i < c->backends_n; i++)

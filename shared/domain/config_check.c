@@ -13,7 +13,7 @@ static bool is_given(const struct place *at, const char *key)
 	return n && !yaml_is_null(n);
 }
 
-/* ---- backends ------------------------------------------------------------------------------------------------------- */
+/* ---- backends -------------------------------------------------------------------------------- */
 const char *config_backend_idle_key(const struct config_key *key, const void *object)
 {
 	const struct config_backend *b = object;
@@ -31,9 +31,11 @@ static void check_url(struct loader *l, const struct place *at, const struct con
 	struct url_facts facts = url_look(b->url);
 
 	if (b->transport == TRANSPORT_STDIO)
-		loader_error(l, &transport, "a url is reached by http or sse; stdio is for a command");
+		loader_error(
+			l, &transport, "a url is reached by http or sse; stdio is for a command");
 	if (!facts.is_encrypted && !facts.is_loopback)
-		loader_warn(l, &url, "http without TLS to another machine: calls and credentials can be read on the way");
+		loader_warn(l, &url,
+			"http without TLS to another machine: calls and credentials can be read on the way");
 }
 
 void config_check_backend(struct loader *l, const struct place *at, void *object)
@@ -48,7 +50,8 @@ void config_check_backend(struct loader *l, const struct place *at, void *object
 	else if (b->command.n == 0)
 		loader_error(l, at, "needs a url or a command");
 	else if (b->transport == TRANSPORT_HTTP || b->transport == TRANSPORT_SSE)
-		loader_error(l, &transport, "a command is reached by stdio; http and sse are for a url");
+		loader_error(
+			l, &transport, "a command is reached by stdio; http and sse are for a url");
 }
 
 void config_check_queue(struct loader *l, const struct place *at, void *object)
@@ -57,10 +60,11 @@ void config_check_queue(struct loader *l, const struct place *at, void *object)
 	struct place where = place_of(at, is_given(at, "delay_max") ? "delay_max" : "delay_min");
 
 	if (q->delay_max_ms < q->delay_min_ms)
-		loader_error(l, &where, "delay_max (default 600s) must not be shorter than delay_min (default 60s)");
+		loader_error(l, &where,
+			"delay_max (default 600s) must not be shorter than delay_min (default 60s)");
 }
 
-/* ---- agents and users ----------------------------------------------------------------------------------------------- */
+/* ---- agents and users ------------------------------------------------------------------------ */
 void config_check_agent(struct loader *l, const struct place *at, void *object)
 {
 	struct config_agent *a = object;
@@ -84,7 +88,7 @@ void config_check_principal(struct loader *l, const struct place *at, void *obje
 		p->uid = strtoll(p->name + strlen("uid:"), NULL, 10);
 }
 
-/* ---- approval, broker, audit ---------------------------------------------------------------------------------------- */
+/* ---- approval, broker, audit ----------------------------------------------------------------- */
 static bool is_configured(const struct config_approval *a, const char *channel)
 {
 	if (strcmp(channel, "slack") == 0)
@@ -96,15 +100,19 @@ static bool is_configured(const struct config_approval *a, const char *channel)
 	return a->notify.command.n > 0;
 }
 
-static void check_listener(struct loader *l, const struct place *at, const struct config_approval *a)
+static void check_listener(
+	struct loader *l, const struct place *at, const struct config_approval *a)
 {
-	struct place slack = place_of(at, "slack"), feishu = place_of(at, "feishu"), base = place_of(at, "callback_base_url");
-	struct place signing = place_of(&slack, "signing_secret"), app = place_of(&feishu, "app_id");
+	struct place slack = place_of(at, "slack"), feishu = place_of(at, "feishu"),
+		     base = place_of(at, "callback_base_url");
+	struct place signing = place_of(&slack, "signing_secret"),
+		     app = place_of(&feishu, "app_id");
 
 	if (l->config->server.listen[0])
 		return;
 	if (a->slack.signing_secret.source && !a->slack.app_token.source)
-		loader_error(l, &signing, "buttons call back: set server.listen, or app_token for Socket Mode");
+		loader_error(l, &signing,
+			"buttons call back: set server.listen, or app_token for Socket Mode");
 	if (a->feishu.app_id.source)
 		loader_error(l, &app, "cards call back: set server.listen");
 	if (a->callback_base_url[0])
@@ -118,7 +126,8 @@ void config_check_approval(struct loader *l, const struct place *at, void *objec
 
 	for (size_t i = 0; i < a->channels.n; i++)
 		if (!is_configured(a, a->channels.v[i]))
-			loader_error(l, &channels, "%s is not configured: fill in approval.%s", a->channels.v[i], a->channels.v[i]);
+			loader_error(l, &channels, "%s is not configured: fill in approval.%s",
+				a->channels.v[i], a->channels.v[i]);
 	check_listener(l, at, a);
 }
 
@@ -131,11 +140,12 @@ void config_check_broker(struct loader *l, const struct place *at, void *object)
 	if (c->mode != MODE_ENFORCED || !c->broker.autostart)
 		return;
 	if (is_given(at, "autostart"))
-		loader_error(l, &autostart, "in enforced mode the service manager starts the broker: write false");
+		loader_error(l, &autostart,
+			"in enforced mode the service manager starts the broker: write false");
 	c->broker.autostart = false;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------------------- */
 /* The most windows of one map that a single call can have to pass: all globs, and the fullest of the plain names. */
 static size_t windows_of(const struct config_limits *limits)
 {
@@ -162,14 +172,17 @@ static size_t windows_of_users(const struct config *c)
 	return most;
 }
 
-static void check_grant(struct loader *l, const struct place *at, const struct config_grant *g, size_t others)
+static void check_grant(
+	struct loader *l, const struct place *at, const struct config_grant *g, size_t others)
 {
 	const struct config_queue *q = config_queue(l->config, g->backend);
-	size_t n = others + windows_of(&g->rate_limits) + (q ? windows_of(&q->global_rate_limits) : 0);
+	size_t n =
+		others + windows_of(&g->rate_limits) + (q ? windows_of(&q->global_rate_limits) : 0);
 	struct place here = place_of(at, g->backend);
 
 	if (n > LIMITS_MAX_CLAIMS)
-		loader_error(l, &here, "a call could have to pass %zu windows (with those of agent, users and queue), at most %d are possible",
+		loader_error(l, &here,
+			"a call could have to pass %zu windows (with those of agent, users and queue), at most %d are possible",
 			n, LIMITS_MAX_CLAIMS);
 }
 
@@ -181,8 +194,10 @@ void config_check_root(struct loader *l, const struct place *at, void *object)
 
 	for (size_t i = 0; i < c->agents_n; i++) {
 		const struct config_agent *a = &c->agents[i];
-		struct place agent = place_of(&agents, a->name), grants = place_of(&agent, "backends");
+		struct place agent = place_of(&agents, a->name),
+			     grants = place_of(&agent, "backends");
 		for (size_t j = 0; j < a->grants_n; j++)
-			check_grant(l, &grants, &a->grants[j], of_users + windows_of(&a->rate_limits));
+			check_grant(
+				l, &grants, &a->grants[j], of_users + windows_of(&a->rate_limits));
 	}
 }

@@ -16,7 +16,7 @@ static const char head[] =
 struct example {
 	struct buf *b;
 	int depth;
-	int hash_depth;        /* where the "#" stands, or -1 outside of a comment */
+	int hash_depth; /* where the "#" stands, or -1 outside of a comment */
 	bool has_failed;
 };
 
@@ -67,10 +67,13 @@ static void put_default(struct example *e, const struct config_key *key)
 	} else if (key->type == CONFIG_LIST) {
 		fits = buf_append_char(&value, '[');
 		for (const char *c = key->fallback ? key->fallback : ""; *c; c++)
-			fits = fits && (*c == ' ' ? buf_append_text(&value, ", ") : buf_append_char(&value, *c));
+			fits = fits && (*c == ' ' ? buf_append_text(&value, ", ")
+						  : buf_append_char(&value, *c));
 		fits = fits && buf_append_char(&value, ']');
 	} else {
-		fits = buf_append_text(&value, key->fallback ? key->fallback : key->type == CONFIG_SECRET ? "\"\"" : "{}");
+		fits = buf_append_text(&value, key->fallback                ? key->fallback
+					       : key->type == CONFIG_SECRET ? "\"\""
+									    : "{}");
 	}
 	e->has_failed = e->has_failed || !fits;
 	if (fits)

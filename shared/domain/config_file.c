@@ -14,13 +14,15 @@ static enum err failed(struct config_file *f)
 	if (number == ENOENT || number == ENOTDIR)
 		return ERR_NOT_FOUND;
 	if (number == ELOOP)
-		snprintf(f->why, sizeof f->why, "cannot be read: a symbolic link is not followed here");
+		snprintf(f->why, sizeof f->why,
+			"cannot be read: a symbolic link is not followed here");
 	return number == EACCES || number == EPERM || number == ELOOP ? ERR_PERMISSION : ERR_IO;
 }
 
 static void look_at_access(const struct stat *st, struct config_file *f)
 {
-	bool is_lent_to_our_group = st->st_uid == 0 && st->st_gid == getegid() && !(st->st_mode & S_IRWXO);
+	bool is_lent_to_our_group =
+		st->st_uid == 0 && st->st_gid == getegid() && !(st->st_mode & S_IRWXO);
 
 	f->is_owned_by_others = st->st_uid != geteuid() && st->st_uid != 0;
 	f->is_writable_by_others = st->st_mode & (S_IWGRP | S_IWOTH);
@@ -45,7 +47,8 @@ static enum err read_all(int fd, struct buf *out, struct config_file *f)
 enum err config_file_read(const char *path, int open_flags, struct buf *out, struct config_file *f)
 {
 	/* O_NONBLOCK: a FIFO in place of the file must not hang us. */
-	CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | open_flags);
+	CLEANUP(close_fdp)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | open_flags);
 	struct stat st;
 
 	*f = (struct config_file){ 0 };

@@ -60,26 +60,34 @@ static const char *from_environment(void)
 	return path && *path ? path : NULL;
 }
 
-static enum err find_enforced(const char *system_path, const char *given, char **out, struct problem *why)
+static enum err find_enforced(
+	const char *system_path, const char *given, char **out, struct problem *why)
 {
 	CLEANUP(free_charp) char *own = user_path();
 	const char *variable = from_environment();
 
 	if (given && !is_same_file(given, system_path)) {
-		problem_set(why, "--config is refused: on this machine the rules are those of %s alone (mode: enforced)", system_path);
+		problem_set(why,
+			"--config is refused: on this machine the rules are those of %s alone (mode: enforced)",
+			system_path);
 		return ERR_INVALID;
 	}
 	if (variable && !is_same_file(variable, system_path)) {
-		problem_set(why, "$AEGIS_CONFIG is refused: on this machine the rules are those of %s alone (mode: enforced)", system_path);
+		problem_set(why,
+			"$AEGIS_CONFIG is refused: on this machine the rules are those of %s alone (mode: enforced)",
+			system_path);
 		return ERR_INVALID;
 	}
 	if (own && access(own, F_OK) == 0)
-		problem_set(why, "%s is not used: on this machine the rules are those of %s alone (mode: enforced)", own, system_path);
+		problem_set(why,
+			"%s is not used: on this machine the rules are those of %s alone (mode: enforced)",
+			own, system_path);
 	*out = xstrdup(system_path);
 	return OK;
 }
 
-enum err config_find_beside(const char *system_path, const char *given, char **out, struct problem *why)
+enum err config_find_beside(
+	const char *system_path, const char *given, char **out, struct problem *why)
 {
 	CLEANUP(free_charp) char *own = user_path();
 	const char *variable = from_environment();
@@ -96,7 +104,8 @@ enum err config_find_beside(const char *system_path, const char *given, char **o
 		*out = xstrdup(system_path);
 	if (*out)
 		return OK;
-	problem_set(why, "there is no configuration: neither %s nor %s exists; `aegisctl setup` or `aegisctl config init` writes one",
+	problem_set(why,
+		"there is no configuration: neither %s nor %s exists; `aegisctl setup` or `aegisctl config init` writes one",
 		own ? own : "$XDG_CONFIG_HOME/aegis/aegis.yaml", system_path);
 	return ERR_NOT_FOUND;
 }

@@ -39,7 +39,9 @@ static bool is_name(const char *text, struct problem *why)
 	if (strlen(text) > NAME_MAX_LENGTH)
 		problem_set(why, "a name has at most %d characters", NAME_MAX_LENGTH);
 	else if (!isalnum((unsigned char)text[0]) || !consists_of(text, LETTERS DIGITS "_-"))
-		problem_set(why, "%s is no name: letters, digits, _ and - only, a letter or digit first", shown_of(text).text);
+		problem_set(why,
+			"%s is no name: letters, digits, _ and - only, a letter or digit first",
+			shown_of(text).text);
 	else if (strstr(text, "__"))
 		problem_set(why, "a name must not hold __ (it parts backend and tool)");
 	else
@@ -51,7 +53,8 @@ static bool is_uid(const char *text, struct problem *why)
 {
 	size_t n = strncmp(text, "uid:", 4) == 0 ? strlen(text + 4) : 0;
 
-	if (n > 0 && n <= 10 && consists_of(text + 4, DIGITS) && strtoll(text + 4, NULL, 10) < UINT32_MAX)
+	if (n > 0 && n <= 10 && consists_of(text + 4, DIGITS) &&
+		strtoll(text + 4, NULL, 10) < UINT32_MAX)
 		return true;
 	problem_set(why, "expected uid: and a user id, such as uid:1000");
 	return false;
@@ -66,7 +69,8 @@ static bool is_glob(const char *text, struct problem *why)
 	else if (strlen(text) > PATTERN_MAX_LENGTH)
 		problem_set(why, "a pattern has at most %d bytes", PATTERN_MAX_LENGTH);
 	else if (!pattern_is_valid(text, &column))
-		problem_set(why, "%s: the [ at character %zu is never closed; a literal [ is written [[]",
+		problem_set(why,
+			"%s: the [ at character %zu is never closed; a literal [ is written [[]",
 			shown_of(text).text, column + 1);
 	else
 		return true;
@@ -87,9 +91,11 @@ static bool is_url(const char *text, struct problem *why)
 	struct url_facts url = url_look(text);
 
 	if (url.has_credentials)
-		problem_set(why, "user and password do not belong into a URL; a backend has headers: { Authorization: { file: PATH } }");
+		problem_set(why,
+			"user and password do not belong into a URL; a backend has headers: { Authorization: { file: PATH } }");
 	else if (!url.is_http)
-		problem_set(why, "expected a URL such as https://host/path or http://127.0.0.1:9100/mcp");
+		problem_set(why,
+			"expected a URL such as https://host/path or http://127.0.0.1:9100/mcp");
 	else
 		return true;
 	return false;
@@ -102,7 +108,8 @@ static bool is_proxy(const char *text, struct problem *why)
 	if (url.has_credentials)
 		problem_set(why, "user and password in the URL of a proxy are not supported");
 	else if (!url.is_valid)
-		problem_set(why, "expected the URL of a proxy, such as http://proxy.example.com:3128");
+		problem_set(
+			why, "expected the URL of a proxy, such as http://proxy.example.com:3128");
 	else
 		return true;
 	return false;
@@ -113,9 +120,11 @@ static bool is_address(const char *text, struct problem *why)
 	const char *colon = strrchr(text, ':');
 	size_t host = colon ? (size_t)(colon - text) : 0;
 	bool is_bracketed = host > 2 && text[0] == '[' && text[host - 1] == ']';
-	bool has_port = colon && consists_of(colon + 1, DIGITS) && strlen(colon + 1) <= 5 && strtol(colon + 1, NULL, 10) <= 65535;
+	bool has_port = colon && consists_of(colon + 1, DIGITS) && strlen(colon + 1) <= 5 &&
+			strtol(colon + 1, NULL, 10) <= 65535;
 
-	if (has_port && !strchr(text, ' ') && !strchr(text, '/') && (is_bracketed || memchr(text, ':', host) == NULL))
+	if (has_port && !strchr(text, ' ') && !strchr(text, '/') &&
+		(is_bracketed || memchr(text, ':', host) == NULL))
 		return true;
 	problem_set(why, "expected host:port, such as 127.0.0.1:18070, [::1]:18070 or :18070");
 	return false;
@@ -123,10 +132,11 @@ static bool is_address(const char *text, struct problem *why)
 
 static bool is_header(const char *text, struct problem *why)
 {
-	static const char *const ours[] = { "Content-Type", "Content-Length", "Transfer-Encoding", "Accept", "Host",
-		"Connection", "Mcp-Session-Id", "MCP-Protocol-Version" };
+	static const char *const ours[] = { "Content-Type", "Content-Length", "Transfer-Encoding",
+		"Accept", "Host", "Connection", "Mcp-Session-Id", "MCP-Protocol-Version" };
 
-	if (!consists_of(text, LETTERS DIGITS "!#$%&'*+-.^_`|~")) { /* token, RFC 9110 section 5.6.2 */
+	if (!consists_of(
+		    text, LETTERS DIGITS "!#$%&'*+-.^_`|~")) { /* token, RFC 9110 section 5.6.2 */
 		problem_set(why, "%s is no name of a header", shown_of(text).text);
 		return false;
 	}

@@ -43,7 +43,9 @@ static void check_mode(struct loader *l, const struct place *root)
 	struct place mode = place_of(root, "mode");
 
 	if (l->config->mode == MODE_ENFORCED && strcmp(l->config->path, system_path) != 0)
-		loader_error(l, &mode, "enforced is only possible in %s, which belongs to the system", CONFIG_SYSTEM_PATH);
+		loader_error(l, &mode,
+			"enforced is only possible in %s, which belongs to the system",
+			CONFIG_SYSTEM_PATH);
 }
 
 static void load_tree(struct config *c, const struct yaml_node *root, struct config_report *report)
@@ -53,7 +55,8 @@ static void load_tree(struct config *c, const struct yaml_node *root, struct con
 	struct place at = { .node = root };
 
 	if (!root)
-		remark(report, true, "the file is empty; `aegisctl setup` or `aegisctl config init` writes one");
+		remark(report, true,
+			"the file is empty; `aegisctl setup` or `aegisctl config init` writes one");
 	else if (loader_wants_map(&l, &at, "keys such as backends: and agents:"))
 		loader_table(&l, &at, &config_root, c);
 	check_mode(&l, &at);
@@ -73,7 +76,8 @@ static void report_begin(struct config_report *r, const char *path)
 	*r = (struct config_report){ .path = xstrdup(path) };
 }
 
-static enum err parse(const char *path, struct span text, struct config **out, struct config_report *report)
+static enum err parse(
+	const char *path, struct span text, struct config **out, struct config_report *report)
 {
 	CLEANUP(yaml_tree_freep) struct yaml_tree *tree = NULL;
 	CLEANUP(config_freep) struct config *c = xcalloc(1, sizeof *c);
@@ -92,7 +96,8 @@ static enum err parse(const char *path, struct span text, struct config **out, s
 	return OK;
 }
 
-enum err config_parse(const char *path, struct span text, struct config **out, struct config_report *report)
+enum err config_parse(
+	const char *path, struct span text, struct config **out, struct config_report *report)
 {
 	*out = NULL;
 	report_begin(report, path);
@@ -103,11 +108,13 @@ enum err config_parse(const char *path, struct span text, struct config **out, s
 static void check_access(const struct config_file *f, struct config_report *report)
 {
 	if (f->is_owned_by_others)
-		remark(report, true, "belongs to another user, who could change the rules: chown it");
+		remark(report, true,
+			"belongs to another user, who could change the rules: chown it");
 	if (f->is_writable_by_others)
 		remark(report, true, "others can write it and so change the rules: chmod go-w");
 	else if (f->is_readable_by_others)
-		remark(report, false, "others can read it, with the secrets that stand in it: chmod go-r");
+		remark(report, false,
+			"others can read it, with the secrets that stand in it: chmod go-r");
 }
 
 enum err config_load(const char *path, struct config **out, struct config_report *report)

@@ -5,7 +5,7 @@
 #include "base/xalloc.h"
 #include "domain/config_text.h"
 
-/* ---- places and what is wrong there --------------------------------------------------------------------------------- */
+/* ---- places and what is wrong there ---------------------------------------------------------- */
 struct place place_of(const struct place *at, const char *key)
 {
 	return (struct place){ .up = at, .key = key, .node = yaml_get(at->node, key) };
@@ -19,7 +19,8 @@ static size_t write_path(const struct place *at, char *out, size_t room)
 		return n;
 	if (!at->key)
 		return n + (size_t)snprintf(out + n, room - n, "[%zu]", at->index);
-	return n + (size_t)snprintf(out + n, room - n, "%s%s", n ? "." : "", shown_of(at->key).text);
+	return n +
+	       (size_t)snprintf(out + n, room - n, "%s%s", n ? "." : "", shown_of(at->key).text);
 }
 
 /* A map or list begins somewhere behind its key, and nothing stands nowhere: the key says more. */
@@ -33,7 +34,8 @@ static const struct yaml_node *nearest_node(const struct place *at)
 	return is_vague && at->node->key ? at->node->key : at->node;
 }
 
-static void PRINTF_LIKE(4, 0) say(struct loader *l, const struct place *at, bool is_error, const char *fmt, va_list ap)
+static void PRINTF_LIKE(4, 0)
+	say(struct loader *l, const struct place *at, bool is_error, const char *fmt, va_list ap)
 {
 	const struct yaml_node *node = nearest_node(at);
 	struct problem p = { .line = node ? node->line : 0, .column = node ? node->column : 0 };
@@ -72,7 +74,7 @@ bool loader_wants_map(struct loader *l, const struct place *at, const char *want
 	return false;
 }
 
-/* ---- tables --------------------------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 #define MAX_KEYS 64 /* of one table */
 
 static bool is_known(const struct config_table *table, const char *name)
@@ -83,7 +85,8 @@ static bool is_known(const struct config_table *table, const char *name)
 	return false;
 }
 
-static void refuse_unknown(struct loader *l, const struct place *at, const struct config_table *table)
+static void refuse_unknown(
+	struct loader *l, const struct place *at, const struct config_table *table)
 {
 	const char *names[MAX_KEYS];
 
@@ -128,7 +131,9 @@ static void set_default(const struct config_key *key, void *object)
 	switch (key->type) {
 	case CONFIG_STRING: *(char **)field = xstrdup(key->fallback ? key->fallback : ""); break;
 	case CONFIG_LIST: set_list(field, key->fallback ? key->fallback : ""); break;
-	case CONFIG_SECRET: *(struct config_secret *)field = (struct config_secret){ .text = xstrdup("") }; break;
+	case CONFIG_SECRET:
+		*(struct config_secret *)field = (struct config_secret){ .text = xstrdup("") };
+		break;
 	case CONFIG_INT:
 		if (!key->fallback) {
 			*(int64_t *)field = CONFIG_AUTO;
@@ -148,10 +153,13 @@ static void set_default(const struct config_key *key, void *object)
 	}
 }
 
-static void load_key(struct loader *l, const struct place *at, const struct config_key *key, void *object)
+static void load_key(
+	struct loader *l, const struct place *at, const struct config_key *key, void *object)
 {
 	struct place here = place_of(at, key->name);
-	bool is_given = here.node && !yaml_is_null(here.node); /* `key:` with nothing behind it is as good as absent */
+	bool is_given =
+		here.node &&
+		!yaml_is_null(here.node); /* `key:` with nothing behind it is as good as absent */
 
 	if (key->type == CONFIG_SECTION) {
 		if (is_given)
@@ -166,7 +174,8 @@ static void load_key(struct loader *l, const struct place *at, const struct conf
 		loader_error(l, &here, "is missing");
 }
 
-static void warn_idle(struct loader *l, const struct place *at, const struct config_table *table, const void *object)
+static void warn_idle(struct loader *l, const struct place *at, const struct config_table *table,
+	const void *object)
 {
 	for (size_t i = 0; i < table->n; i++) {
 		struct place here = place_of(at, table->keys[i].name);
@@ -176,7 +185,8 @@ static void warn_idle(struct loader *l, const struct place *at, const struct con
 	}
 }
 
-void loader_table(struct loader *l, const struct place *at, const struct config_table *table, void *object)
+void loader_table(
+	struct loader *l, const struct place *at, const struct config_table *table, void *object)
 {
 	size_t errors = config_report_errors(l->report);
 

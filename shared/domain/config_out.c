@@ -14,7 +14,11 @@ static void put_quoted(struct out *o, const char *text)
 
 static bool is_plain_key(const char *name)
 {
-	return *name && name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0' && name[0] != '-';
+	return *name &&
+	       name[strspn(
+		       name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] ==
+		       '\0' &&
+	       name[0] != '-';
 }
 
 static void put_line(struct out *o)

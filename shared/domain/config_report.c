@@ -60,5 +60,6 @@ bool config_report_write(const struct config_report *r, struct buf *b)
 		if (!write_remark(r->path ? r->path : "", &r->v[i], b))
 			return false;
 	return r->n < MAX_REMARKS ||
-	       buf_printf(b, "%s: error: more than %d remarks, the rest is not shown\n", r->path ? r->path : "", MAX_REMARKS);
+	       buf_printf(b, "%s: error: more than %d remarks, the rest is not shown\n",
+		       r->path ? r->path : "", MAX_REMARKS);
 }

@@ -161,7 +161,10 @@ static void write_type(struct out *o, const struct config_key *key)
 	case CONFIG_WORD: write_enum(o, key->words); break;
 	case CONFIG_INT:
 	case CONFIG_COUNT: write_range(o, key); break;
-	case CONFIG_DURATION: write_pattern(o, key->flags & KEY_AUTO ? "^(auto|" DURATION ")$" : "^" DURATION "$"); break;
+	case CONFIG_DURATION:
+		write_pattern(
+			o, key->flags & KEY_AUTO ? "^(auto|" DURATION ")$" : "^" DURATION "$");
+		break;
 	case CONFIG_SIZE: write_pattern(o, "^[0-9]+(\\.[0-9]{1,6})?(B|KiB|MiB|GiB)$"); break;
 	case CONFIG_STRING: write_string(o, key); break;
 	case CONFIG_LIST: write_list(o, key); break;
@@ -190,13 +193,15 @@ static void write_words(struct out *o, const char *name, const char *words)
 
 static void write_default(struct out *o, const struct config_key *key)
 {
-	bool is_literal = key->type == CONFIG_BOOL || key->type == CONFIG_INT || key->type == CONFIG_COUNT;
+	bool is_literal =
+		key->type == CONFIG_BOOL || key->type == CONFIG_INT || key->type == CONFIG_COUNT;
 
 	if (!key->fallback || (key->flags & KEY_REQUIRED))
 		return;
 	if (key->type == CONFIG_LIST)
 		write_words(o, "default", key->fallback);
-	else if (is_literal || strcmp(key->fallback, "true") == 0 || strcmp(key->fallback, "false") == 0)
+	else if (is_literal || strcmp(key->fallback, "true") == 0 ||
+		 strcmp(key->fallback, "false") == 0)
 		out_raw(o, "default", key->fallback);
 	else
 		out_text(o, "default", key->fallback);

@@ -10,7 +10,8 @@
 #define MAX_SECRET_BYTES (64 * 1024)
 #define COMMAND_LIMIT_MS 10000
 
-static enum err read_file(const char *path, bool must_be_closed, struct buf *out, struct problem *why)
+static enum err read_file(
+	const char *path, bool must_be_closed, struct buf *out, struct problem *why)
 {
 	struct config_file f;
 	enum err e = config_file_read(path, O_NOFOLLOW, out, &f);
@@ -32,7 +33,8 @@ static enum err read_variable(const char *name, struct buf *out, struct problem 
 
 	if (value && buf_append_text(out, value))
 		return OK;
-	problem_set(why, "the environment variable %s %s", name, value ? "is too long for a secret" : "is not set");
+	problem_set(why, "the environment variable %s %s", name,
+		value ? "is too long for a secret" : "is not set");
 	return value ? ERR_TOO_LARGE : ERR_NOT_FOUND;
 }
 
@@ -42,14 +44,17 @@ static enum err read_credential(const char *name, struct buf *out, struct proble
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
 
 	if (!folder || !*folder) {
-		problem_set(why, "the credential %s is not there: $CREDENTIALS_DIRECTORY is not set (systemd LoadCredential=)", name);
+		problem_set(why,
+			"the credential %s is not there: $CREDENTIALS_DIRECTORY is not set (systemd LoadCredential=)",
+			name);
 		return ERR_NOT_FOUND;
 	}
 	CLEANUP(free_charp) char *path = path_join(folder, name);
 	return read_file(path, false, out, why);
 }
 
-static enum err read_command(const struct config_list *command, struct buf *out, struct problem *why)
+static enum err read_command(
+	const struct config_list *command, struct buf *out, struct problem *why)
 {
 	char **argv = xcalloc(command->n + 1, sizeof *argv);
 	int exit_code;
@@ -59,13 +64,17 @@ static enum err read_command(const struct config_list *command, struct buf *out,
 	enum err e = run_capture(argv, COMMAND_LIMIT_MS, out, &exit_code);
 	free(argv);
 	if (e == ERR_UNSUPPORTED)
-		problem_set(why, "the command %s for a secret took longer than %d s", command->v[0], COMMAND_LIMIT_MS / 1000);
+		problem_set(why, "the command %s for a secret took longer than %d s", command->v[0],
+			COMMAND_LIMIT_MS / 1000);
 	else if (e)
-		problem_set(why, "the command %s for a secret failed: %s", command->v[0], err_text(e));
+		problem_set(
+			why, "the command %s for a secret failed: %s", command->v[0], err_text(e));
 	else if (exit_code == RUN_NO_EXIT)
-		problem_set(why, "the command %s for a secret was ended by a signal", command->v[0]);
+		problem_set(
+			why, "the command %s for a secret was ended by a signal", command->v[0]);
 	else if (exit_code != 0)
-		problem_set(why, "the command %s for a secret ended with code %d", command->v[0], exit_code);
+		problem_set(why, "the command %s for a secret ended with code %d", command->v[0],
+			exit_code);
 	else
 		return OK;
 	return e ? e : ERR_IO;
@@ -111,7 +120,8 @@ static void buf_init_whole(struct buf *b)
 	(void)!buf_reserve(b, MAX_SECRET_BYTES);
 }
 
-enum err config_secret_read(const struct config *c, const struct config_secret *s, char **out, struct problem *why)
+enum err config_secret_read(
+	const struct config *c, const struct config_secret *s, char **out, struct problem *why)
 {
 	struct buf b;
 

@@ -20,9 +20,9 @@ static void show_measure(struct out *o, const struct config_key *key, int64_t n)
 	struct buf b;
 
 	buf_init(&b, 64);
-	bool fits = n == CONFIG_AUTO ? buf_append_text(&b, "auto")
-	            : key->type == CONFIG_SIZE ? config_text_write_size(&b, n)
-	                                       : config_text_write_duration(&b, n);
+	bool fits = n == CONFIG_AUTO           ? buf_append_text(&b, "auto")
+		    : key->type == CONFIG_SIZE ? config_text_write_size(&b, n)
+					       : config_text_write_duration(&b, n);
 	o->has_failed = o->has_failed || !fits;
 	if (fits)
 		show_words(o, key->name, b.data);
@@ -37,7 +37,8 @@ static void show_list(struct out *o, const char *name, const struct config_list 
 	out_close_list(o);
 }
 
-static void show_secret_source(struct out *o, const char *name, const char *source, const char *text)
+static void show_secret_source(
+	struct out *o, const char *name, const char *source, const char *text)
 {
 	out_open_map(o, name);
 	out_text(o, source, text);

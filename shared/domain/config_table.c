@@ -16,7 +16,7 @@
 #define GO       .flags = KEY_OF_GO
 #define MAP_OF(type, member) offsetof(type, member), offsetof(type, member##_n)
 
-/* ---- one limit ------------------------------------------------------------------------------------------------------ */
+/* ---- one limit ------------------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config_limit, member)
 static const struct config_key limit_keys[] = {
 	{ "window", CONFIG_DURATION, AT(window_ms), .min = 1, .max = 366 * DAY,
@@ -29,7 +29,7 @@ static const struct config_key limit_keys[] = {
 #undef AT
 const struct config_table config_limit_table = { KEYS(limit_keys), .size = sizeof(struct config_limit) };
 
-/* ---- backends ------------------------------------------------------------------------------------------------------- */
+/* ---- backends -------------------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config_backend, member)
 static const struct config_key backend_keys[] = {
 	{ "url", CONFIG_STRING, AT(url), .form = FORM_URL, .flags = KEY_OF_GO | KEY_SAMPLE_IS_LIVE,
@@ -86,7 +86,7 @@ static const struct config_table backend_table = {
 	.sample_name = "demo", .check = config_check_backend, .idle = config_backend_idle_key,
 };
 
-/* ---- queue ---------------------------------------------------------------------------------------------------------- */
+/* ---- queue ----------------------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config_queue, member)
 static const struct config_key queue_keys[] = {
 	{ "enabled", CONFIG_BOOL, AT(is_enabled), .fallback = "false", GO,
@@ -119,7 +119,7 @@ static const struct config_table queue_table = {
 	.sample_name = "demo", .check = config_check_queue,
 };
 
-/* ---- agents --------------------------------------------------------------------------------------------------------- */
+/* ---- agents ---------------------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config_grant, member)
 static const struct config_key grant_keys[] = {
 	{ "allowed", CONFIG_BOOL, AT(is_allowed), .fallback = "false",
@@ -198,7 +198,7 @@ static const struct config_table agent_table = {
 	.sample_name = "claude-code", .check = config_check_agent,
 };
 
-/* ---- principals and people ------------------------------------------------------------------------------------------ */
+/* ---- principals and people ------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config_principal, member)
 static const struct config_key principal_keys[] = {
 	{ "agents", CONFIG_LIST, AT(agents), .form = FORM_AGENT, .sample = "[claude-code]",
@@ -230,7 +230,7 @@ static const struct config_table person_table = {
 	.sample_name = "alice",
 };
 
-/* ---- policies and rooms --------------------------------------------------------------------------------------------- */
+/* ---- policies and rooms ---------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config_policy, member)
 static const struct config_key policy_keys[] = {
 	{ "name", CONFIG_STRING, AT(name), .form = FORM_NAME, .flags = KEY_REQUIRED,
@@ -286,7 +286,7 @@ static const struct config_table room_table = {
 	.sample_name = "backend-team",
 };
 
-/* ---- approval ------------------------------------------------------------------------------------------------------- */
+/* ---- approval -------------------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config, approval.member)
 static const struct config_key feishu_keys[] = {
 	{ "webhook_url", CONFIG_SECRET, AT(feishu.webhook_url), .flags = KEY_OF_GO | KEY_PLAIN_IS_FINE,
@@ -389,7 +389,7 @@ static const struct config_key approval_keys[] = {
 #undef AT
 static const struct config_table approval_table = { KEYS(approval_keys), .check = config_check_approval };
 
-/* ---- the rest ------------------------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 #define AT(member) offsetof(struct config, member)
 static const struct config_key log_keys[] = {
 	{ "level", CONFIG_STRING, AT(log_level), .fallback = "info",

@@ -19,7 +19,7 @@ static bool is_word(const char *text, const char *const *words)
 	return false;
 }
 
-/* ---- numbers with units --------------------------------------------------------------------------------------------- */
+/* ---- numbers with units ---------------------------------------------------------------------- */
 struct unit {
 	const char *name;
 	int64_t factor;
@@ -42,7 +42,8 @@ static bool take_number(const char **at, int64_t *whole, int64_t *part, int64_t 
 	if (!isdigit((unsigned char)*p))
 		return false;
 	for (; isdigit((unsigned char)*p); p++)
-		if (__builtin_mul_overflow(*whole, 10, whole) || __builtin_add_overflow(*whole, *p - '0', whole))
+		if (__builtin_mul_overflow(*whole, 10, whole) ||
+			__builtin_add_overflow(*whole, *p - '0', whole))
 			return false;
 	if (*p == '.')
 		for (p++; isdigit((unsigned char)*p) && *scale < 1000000; p++) {
@@ -86,12 +87,14 @@ static void refuse_duration(const char *text, struct problem *why)
 	const char *hint = "";
 
 	if (is_digits(text))
-		hint = strcmp(text, "0") == 0 ? ": write 0s" : ": a number needs a unit, 30s for half a minute";
+		hint = strcmp(text, "0") == 0 ? ": write 0s"
+					      : ": a number needs a unit, 30s for half a minute";
 	else if (text[0] == '-')
 		hint = ": it cannot be negative";
 	else if (strstr(text, "us") || strstr(text, "ns") || strstr(text, "\xC2\xB5s"))
 		hint = ": nothing finer than a millisecond";
-	problem_set(why, "expected a duration such as 250ms, 30s, 5m, 1h30m, 1d or 1w, not %s%s", shown.text, hint);
+	problem_set(why, "expected a duration such as 250ms, 30s, 5m, 1h30m, 1d or 1w, not %s%s",
+		shown.text, hint);
 }
 
 bool config_text_duration(const char *text, int64_t *ms, struct problem *why)
@@ -132,11 +135,12 @@ bool config_text_write_size(struct buf *b, int64_t bytes)
 {
 	for (size_t i = 0; i < ARRAY_LEN(size_units); i++)
 		if (bytes > 0 && bytes % size_units[i].factor == 0)
-			return buf_printf(b, "%" PRId64 "%s", bytes / size_units[i].factor, size_units[i].name);
+			return buf_printf(b, "%" PRId64 "%s", bytes / size_units[i].factor,
+				size_units[i].name);
 	return buf_printf(b, "%" PRId64 "B", bytes);
 }
 
-/* ---- plain values --------------------------------------------------------------------------------------------------- */
+/* ---- plain values ---------------------------------------------------------------------------- */
 static bool read_bool(const char *text, bool is_quoted, bool *out, struct problem *why)
 {
 	static const char *const yes[] = { "true", "yes", "on", "y", "1", NULL };
@@ -147,8 +151,8 @@ static bool read_bool(const char *text, bool is_quoted, bool *out, struct proble
 		return true;
 	const char *meant = is_word(text, yes) ? "true" : is_word(text, no) ? "false" : NULL;
 	if (meant)
-		problem_set(why, "expected true or false, not %s: write %s%s", shown_of(text).text, meant,
-			is_quoted ? " without quotes" : "");
+		problem_set(why, "expected true or false, not %s: write %s%s", shown_of(text).text,
+			meant, is_quoted ? " without quotes" : "");
 	else
 		problem_set(why, "expected true or false, not %s", shown_of(text).text);
 	return false;
@@ -176,26 +180,35 @@ static bool read_int(const char *text, bool is_quoted, int64_t *out, struct prob
 		*out = strtoll(text, NULL, 10);
 		return true;
 	}
-	problem_set(why, "expected a whole number, not %s%s", shown_of(text).text, int_hint(text, is_quoted));
+	problem_set(why, "expected a whole number, not %s%s", shown_of(text).text,
+		int_hint(text, is_quoted));
 	return false;
+}
+
+static void refuse_word(const char *const *words, size_t n, const char *text, struct problem *why)
+{
+	char all[120] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *comma = i == 0 ? "" : i + 1 == n ? " or " : ", ";
+		used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", comma, words[i]);
+	}
+	const char *near = nearest_word(span_of(text), words, n);
+	problem_set(why, "expected %s, not %s%s%s%s", all, shown_of(text).text,
+		near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
 static bool read_word(const char *const *words, const char *text, int *out, struct problem *why)
 {
-	char all[120] = "";
-	int n = 0, used = 0;
+	int n = 0;
 
-	for (; words[n]; n++) {
+	for (; words[n]; n++)
 		if (strcmp(words[n], text) == 0) {
 			*out = n;
 			return true;
 		}
-		used += snprintf(all + used, sizeof all - (size_t)used, "%s%s",
-			n == 0 ? "" : words[n + 1] ? ", " : " or ", words[n]);
-	}
-	const char *near = nearest_word(span_of(text), words, (size_t)n);
-	problem_set(why, "expected %s, not %s%s%s%s", all, shown_of(text).text, near ? " (did you mean " : "",
-		near ? near : "", near ? "?)" : "");
+	refuse_word(words, (size_t)n, text, why);
 	return false;
 }
 
@@ -209,29 +222,34 @@ static bool int_is_within(const struct config_key *key, int64_t n, struct proble
 
 typedef bool write_fn(struct buf *b, int64_t value);
 
-static bool measure_is_within(const struct config_key *key, int64_t n, write_fn *write, struct problem *why)
+static bool measure_is_within(
+	const struct config_key *key, int64_t n, write_fn *write, struct problem *why)
 {
 	struct buf b;
 
 	if (n >= key->min && n <= key->max)
 		return true;
 	buf_init(&b, 100);
-	if (buf_append_text(&b, "must be from ") && write(&b, key->min) && buf_append_text(&b, " to ") && write(&b, key->max))
+	if (buf_append_text(&b, "must be from ") && write(&b, key->min) &&
+		buf_append_text(&b, " to ") && write(&b, key->max))
 		problem_set(why, "%s", b.data);
 	buf_release(&b);
 	return false;
 }
 
-static bool read_duration(const struct config_key *key, const char *text, int64_t *out, struct problem *why)
+static bool read_duration(
+	const struct config_key *key, const char *text, int64_t *out, struct problem *why)
 {
 	if ((key->flags & KEY_AUTO) && strcmp(text, "auto") == 0) {
 		*out = CONFIG_AUTO;
 		return true;
 	}
-	return config_text_duration(text, out, why) && measure_is_within(key, *out, config_text_write_duration, why);
+	return config_text_duration(text, out, why) &&
+	       measure_is_within(key, *out, config_text_write_duration, why);
 }
 
-bool config_text_read(const struct config_key *key, const char *text, bool is_quoted, void *field, struct problem *why)
+bool config_text_read(const struct config_key *key, const char *text, bool is_quoted, void *field,
+	struct problem *why)
 {
 	int64_t n = 0;
 	int which = 0;
@@ -242,10 +260,13 @@ bool config_text_read(const struct config_key *key, const char *text, bool is_qu
 	case CONFIG_SWITCH:
 	case CONFIG_WORD: is_good = read_word(key->words, text, &which, why); break;
 	case CONFIG_INT:
-	case CONFIG_COUNT: is_good = read_int(text, is_quoted, &n, why) && int_is_within(key, n, why); break;
+	case CONFIG_COUNT:
+		is_good = read_int(text, is_quoted, &n, why) && int_is_within(key, n, why);
+		break;
 	case CONFIG_DURATION: is_good = read_duration(key, text, &n, why); break;
 	case CONFIG_SIZE:
-		is_good = config_text_size(text, &n, why) && measure_is_within(key, n, config_text_write_size, why);
+		is_good = config_text_size(text, &n, why) &&
+			  measure_is_within(key, n, config_text_write_size, why);
 		break;
 	default: assert(false && "a type without a scalar reader");
 	}

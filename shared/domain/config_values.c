@@ -8,7 +8,7 @@
 
 #define MAX_SECRETS 64 /* headers of a request, variables of a child */
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 /* The section whose names a text of that form must be one of; NULL: none. */
 static const char *section_of(enum config_form form)
 {
@@ -21,7 +21,8 @@ static const char *section_of(enum config_form form)
 	}
 }
 
-static bool name_exists(struct loader *l, const struct place *at, const char *section, const char *name)
+static bool name_exists(
+	struct loader *l, const struct place *at, const char *section, const char *name)
 {
 	const struct yaml_node *map = yaml_get(l->root, section);
 
@@ -32,13 +33,14 @@ static bool name_exists(struct loader *l, const struct place *at, const char *se
 	for (const struct yaml_node *x = map ? map->first : NULL; x && x->key; x = x->next)
 		names[n++] = x->key->text;
 	const char *near = nearest_word(span_of(name), names, n);
-	loader_error(l, at, "%s is not in %s%s%s%s", shown_of(name).text, section, near ? ", did you mean " : "",
-		near ? shown_of(near).text : "", near ? "?" : "");
+	loader_error(l, at, "%s is not in %s%s%s%s", shown_of(name).text, section,
+		near ? ", did you mean " : "", near ? shown_of(near).text : "", near ? "?" : "");
 	free(names);
 	return false;
 }
 
-bool loader_text(struct loader *l, const struct place *at, enum config_form form, const char *text, char **out)
+bool loader_text(struct loader *l, const struct place *at, enum config_form form, const char *text,
+	char **out)
 {
 	const char *section = section_of(form);
 	struct problem why;
@@ -76,16 +78,19 @@ static bool is_one_of(struct loader *l, const struct place *at, const char *cons
 	return false;
 }
 
-static void load_string(struct loader *l, const struct place *at, const struct config_key *key, char **out)
+static void load_string(
+	struct loader *l, const struct place *at, const struct config_key *key, char **out)
 {
 	if (!is_text(l, at) || at->node->text[0] == '\0' || !is_one_of(l, at, key->words))
 		return;
 	if (key->flags & KEY_IS_IGNORED)
-		loader_warn(l, at, "this key of older versions is ignored; the audit lives in the state folder (state_dir)");
+		loader_warn(l, at,
+			"this key of older versions is ignored; the audit lives in the state folder (state_dir)");
 	loader_text(l, at, key->form, at->node->text, out);
 }
 
-static void load_scalar(struct loader *l, const struct place *at, const struct config_key *key, void *field)
+static void load_scalar(
+	struct loader *l, const struct place *at, const struct config_key *key, void *field)
 {
 	struct problem why;
 
@@ -95,7 +100,7 @@ static void load_scalar(struct loader *l, const struct place *at, const struct c
 		loader_error(l, at, "%s", why.text);
 }
 
-/* ---- lists ---------------------------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 static void list_release(struct config_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
@@ -104,7 +109,8 @@ static void list_release(struct config_list *list)
 	*list = (struct config_list){ 0 };
 }
 
-static void load_item(struct loader *l, const struct place *at, const struct config_key *key, struct config_list *out)
+static void load_item(struct loader *l, const struct place *at, const struct config_key *key,
+	struct config_list *out)
 {
 	if (!is_text(l, at) || !is_one_of(l, at, key->words))
 		return;
@@ -114,12 +120,14 @@ static void load_item(struct loader *l, const struct place *at, const struct con
 		out->n++;
 }
 
-static void load_list(struct loader *l, const struct place *at, const struct config_key *key, struct config_list *out)
+static void load_list(struct loader *l, const struct place *at, const struct config_key *key,
+	struct config_list *out)
 {
 	bool is_single = at->node->kind == YAML_TEXT && (key->flags & KEY_ONE_OR_MORE);
 
 	if (at->node->kind != YAML_LIST && !is_single) {
-		loader_error(l, at, "expected a list%s", at->node->kind == YAML_TEXT ? ": write [\"...\"]" : "");
+		loader_error(l, at, "expected a list%s",
+			at->node->kind == YAML_TEXT ? ": write [\"...\"]" : "");
 		return;
 	}
 	list_release(out);
@@ -132,11 +140,12 @@ static void load_list(struct loader *l, const struct place *at, const struct con
 		load_item(l, &(struct place){ .up = at, .index = i++, .node = n }, key, out);
 }
 
-/* ---- secrets -------------------------------------------------------------------------------------------------------- */
+/* ---- secrets --------------------------------------------------------------------------------- */
 static void load_plain_secret(struct loader *l, const struct place *at, struct config_secret *out)
 {
 	if (strcmp(at->node->text, CONFIG_HIDDEN) == 0)
-		loader_error(l, at, "this is the output of `aegisctl config show`, which hides the secret that stood here");
+		loader_error(l, at,
+			"this is the output of `aegisctl config show`, which hides the secret that stood here");
 	else if (at->node->text[0] && loader_text(l, at, FORM_LINE, at->node->text, &out->text))
 		out->source = SECRET_PLAIN;
 }
@@ -182,7 +191,8 @@ static void load_secret(struct loader *l, const struct place *at, struct config_
 	else if (at->node->kind == YAML_MAP && at->node->n == 1)
 		load_secret_source(l, at, out);
 	else
-		loader_error(l, at, "expected text or one of {file: PATH}, {env: NAME}, {credential: NAME}, {command: [...]}");
+		loader_error(l, at,
+			"expected text or one of {file: PATH}, {env: NAME}, {credential: NAME}, {command: [...]}");
 }
 
 static void warn_plain(struct loader *l, const struct place *at, const struct config_secret *s)
@@ -193,7 +203,8 @@ static void warn_plain(struct loader *l, const struct place *at, const struct co
 
 static bool sounds_secret(const char *name)
 {
-	static const char *const parts[] = { "auth", "token", "key", "secret", "cookie", "pass", "credential" };
+	static const char *const parts[] = { "auth", "token", "key", "secret", "cookie", "pass",
+		"credential" };
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (strcasestr(name, parts[i]))
@@ -201,8 +212,8 @@ static bool sounds_secret(const char *name)
 	return false;
 }
 
-static void load_named_secret(struct loader *l, const struct place *at, const struct config_key *key,
-	struct config_secrets *out)
+static void load_named_secret(struct loader *l, const struct place *at,
+	const struct config_key *key, struct config_secrets *out)
 {
 	struct config_named_secret *s = &out->v[out->n++];
 	struct place name = { .up = at->up, .key = at->key, .node = at->node->key };
@@ -217,7 +228,8 @@ static void load_named_secret(struct loader *l, const struct place *at, const st
 		warn_plain(l, at, &s->value);
 }
 
-static void load_secrets(struct loader *l, const struct place *at, const struct config_key *key, struct config_secrets *out)
+static void load_secrets(struct loader *l, const struct place *at, const struct config_key *key,
+	struct config_secrets *out)
 {
 	if (!loader_wants_map(l, at, "a map of names and values"))
 		return;
@@ -227,17 +239,20 @@ static void load_secrets(struct loader *l, const struct place *at, const struct 
 	}
 	out->v = xcalloc(at->node->n + 1, sizeof(*out->v));
 	for (const struct yaml_node *n = at->node->first; n; n = n->next)
-		load_named_secret(l, &(struct place){ .up = at, .key = n->key->text, .node = n }, key, out);
+		load_named_secret(
+			l, &(struct place){ .up = at, .key = n->key->text, .node = n }, key, out);
 }
 
-/* ---- limits --------------------------------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 static void load_limit(struct loader *l, const struct place *at, struct config_tool_limits *out)
 {
-	if (loader_wants_map(l, at, "a limit such as { window: 1h, max_count: 10 }, or a list of them"))
+	if (loader_wants_map(
+		    l, at, "a limit such as { window: 1h, max_count: 10 }, or a list of them"))
 		loader_table(l, at, &config_limit_table, &out->v[out->n++]);
 }
 
-static void load_tool_limits(struct loader *l, const struct place *at, struct config_tool_limits *out)
+static void load_tool_limits(
+	struct loader *l, const struct place *at, struct config_tool_limits *out)
 {
 	struct place name = { .up = at->up, .key = at->key, .node = at->node->key };
 	bool is_list = at->node->kind == YAML_LIST;
@@ -260,11 +275,13 @@ static void load_limits(struct loader *l, const struct place *at, struct config_
 		return;
 	out->v = xcalloc(at->node->n + 1, sizeof(*out->v));
 	for (const struct yaml_node *n = at->node->first; n; n = n->next)
-		load_tool_limits(l, &(struct place){ .up = at, .key = n->key->text, .node = n }, &out->v[out->n++]);
+		load_tool_limits(l, &(struct place){ .up = at, .key = n->key->text, .node = n },
+			&out->v[out->n++]);
 }
 
-/* ---- objects -------------------------------------------------------------------------------------------------------- */
-static void load_object(struct loader *l, const struct place *at, const struct config_key *key, void *object)
+/* ---- objects --------------------------------------------------------------------------------- */
+static void load_object(
+	struct loader *l, const struct place *at, const struct config_key *key, void *object)
 {
 	const struct config_table *table = key->table;
 	const struct yaml_node *mark = at->node->key ? at->node->key : at->node;
@@ -280,7 +297,8 @@ static void load_object(struct loader *l, const struct place *at, const struct c
 	loader_table(l, at, table, object);
 }
 
-static void load_objects(struct loader *l, const struct place *at, const struct config_key *key, void *object)
+static void load_objects(
+	struct loader *l, const struct place *at, const struct config_key *key, void *object)
 {
 	enum yaml_kind kind = key->type == CONFIG_MAP ? YAML_MAP : YAML_LIST;
 	char *v = NULL;
@@ -296,20 +314,24 @@ static void load_objects(struct loader *l, const struct place *at, const struct 
 	memcpy(config_field(object, key->offset), &v, sizeof v);
 	memcpy(config_field(object, key->count_offset), &at->node->n, sizeof at->node->n);
 	for (const struct yaml_node *n = at->node->first; n; n = n->next, i++) {
-		struct place here = { .up = at, .key = n->key ? n->key->text : NULL, .index = i, .node = n };
+		struct place here = {
+			.up = at, .key = n->key ? n->key->text : NULL, .index = i, .node = n
+		};
 		load_object(l, &here, key, v + i * key->table->size);
 	}
 }
 
 static void refuse_content(struct loader *l, const struct place *at)
 {
-	bool is_none = at->node->kind == YAML_TEXT ? strcmp(at->node->text, "none") == 0 : at->node->n == 0;
+	bool is_none = at->node->kind == YAML_TEXT ? strcmp(at->node->text, "none") == 0
+						   : at->node->n == 0;
 
 	if (!is_none)
 		loader_error(l, at, "this version cannot do that; leave it out");
 }
 
-void loader_value(struct loader *l, const struct place *at, const struct config_key *key, void *object)
+void loader_value(
+	struct loader *l, const struct place *at, const struct config_key *key, void *object)
 {
 	void *field = config_field(object, key->offset);
 
