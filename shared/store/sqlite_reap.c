@@ -42,12 +42,12 @@ static struct lost lost_next(struct store *s, enum sql id, const struct bind *va
 }
 
 /* The outcome row the owner can no longer write. */
-static void testify(struct store *s, const struct lost *l, const char *reason)
+static void testify(struct store *s, const struct lost *l, const char *cause)
 {
 	char body[160];
 
-	snprintf(body, sizeof(body), "{\"executed\":\"%s\",\"found_by\":%u,\"owner\":%u,\"reason\":\"%s\"}",
-		executed_text(EXECUTED_UNKNOWN), gate_number(s->gate), l->owner, reason);
+	snprintf(body, sizeof(body), "{\"cause\":\"%s\",\"executed\":\"%s\",\"found_by\":%u,\"owner\":%u}", cause,
+		executed_text(EXECUTED_UNKNOWN), gate_number(s->gate), l->owner);
 	struct evidence e = {
 		.call = l->call, .agent = l->agent, .backend = l->backend, .tool = l->tool, .verdict = "unknown",
 		.kind = EVIDENCE_OUTCOME, .at_ms = s->now.wall_ms, .body = span_of(body),
@@ -57,7 +57,7 @@ static void testify(struct store *s, const struct lost *l, const char *reason)
 	audit_append(s, &e);
 }
 
-static void give_up(struct store *s, const struct lost *l, const char *reason)
+static void give_up(struct store *s, const struct lost *l, const char *cause)
 {
 	struct call_facts call = {
 		.tenant = l->tenant, .agent = l->agent, .backend = l->backend, .tool = l->tool,
@@ -66,7 +66,7 @@ static void give_up(struct store *s, const struct lost *l, const char *reason)
 	snprintf(call.id, sizeof(call.id), "%s", l->call);
 	memcpy(call.args_hash, l->args_hash, sizeof(call.args_hash));
 	flight_give_up(s, &call, l->owner, UNKNOWN_HOLD_MS);
-	testify(s, l, reason);
+	testify(s, l, cause);
 }
 
 /* ---- the dead ---- */

@@ -25,8 +25,8 @@
 	                     " ON CONFLICT (path) DO UPDATE SET generation = ?2, hash = ?3, loaded_at = ?4"                     \
 	                     " WHERE generation = ?2 - 1")                                                                      \
 	/* sessions and their death */                                                                                          \
-	SQL(SESSION_PUT,     "INSERT INTO session (id, number, kind, agent, level, uid, tenant, client, client_version, backend," \
-	                     " pid, program_version, started_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")          \
+	SQL(SESSION_PUT,     "INSERT OR REPLACE INTO session (id, number, kind, agent, level, uid, tenant, client,"             \
+	                     " client_version, backend, pid, program_version, started_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")          \
 	SQL(SESSION_DROP,    "DELETE FROM session WHERE number = ?1")                                                           \
 	SQL(SESSION_NUMBER,  "SELECT number FROM session WHERE id = ?1")                                                        \
 	SQL(OWNERS,          "SELECT number FROM session UNION SELECT owner FROM flight"                                        \
