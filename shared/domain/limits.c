@@ -4,7 +4,6 @@
 #include "domain/pattern.h"
 
 #define KEY_SEPARATOR "\x1f"
-#define FULL_FROM_MS  (10 * 60 * 1000)
 
 const char *limit_scope_text(enum limit_scope s)
 {
@@ -141,7 +140,7 @@ void claims_release(struct claim_set *s)
 bool claims_need_full(const struct claim_set *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].window_ms > FULL_FROM_MS)
+		if (s->v[i].window_ms > LIMITS_FULL_ABOVE_MS)
 			return true;
 	return false;
 }

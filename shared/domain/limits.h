@@ -4,6 +4,7 @@
 #include "domain/config.h"
 
 #define LIMITS_MAX_CLAIMS 64          /* config refuses files that could need more for one call */
+#define LIMITS_FULL_ABOVE_MS (10 * 60 * 1000)  /* calls under a longer window are on disk before they leave (durability FULL) */
 
 enum limit_scope { LIMIT_AGENT_TOOL, LIMIT_AGENT, LIMIT_UID, LIMIT_GLOBAL };
 const char *limit_scope_text(enum limit_scope s);             /* "agent", "agent, all backends", "user", "global" */

@@ -37,7 +37,7 @@ static enum err check_newer(sqlite3 *db, int64_t version, struct problem *why)
 
 	if (needs <= store_schema_n)
 		return OK;
-	problem_set(why, "the database was written by a newer Aegis (schema %d, this program knows %d): update this program",
+	problem_set(why, "the database was written by a newer Aegis (schema %d; this program knows %d): update it",
 		(int)version, store_schema_n);
 	return ERR_STORE_NEWER;
 }

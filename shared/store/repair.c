@@ -1,4 +1,4 @@
-/* repair - a new database in the place of one that is damaged, missing or not ours, with what can still be read. */
+/* repair - a new database in the place of one that is damaged, missing or not ours, with what can be read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -34,24 +34,36 @@ static bool is_there(const char *path)
 	return access(path, F_OK) == 0;
 }
 
-static int64_t old_number(struct repair *r, const char *sql, int64_t otherwise)
+/* The first row of a query asked once; NULL when there is none. */
+static sqlite3_stmt *row_of(sqlite3 *handle, const char *sql)
 {
 	sqlite3_stmt *q = NULL;
-	int64_t n = otherwise;
 
-	if (r->old && sqlite3_prepare_v2(r->old, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-		n = sqlite3_column_int64(q, 0);
+	if (handle && sqlite3_prepare_v2(handle, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
+		return q;
+	sqlite3_finalize(q);
+	return NULL;
+}
+
+static int64_t number_of(sqlite3 *handle, const char *sql, int64_t otherwise)
+{
+	sqlite3_stmt *q = row_of(handle, sql);
+	int64_t n = q ? sqlite3_column_int64(q, 0) : otherwise;
+
 	sqlite3_finalize(q);
 	return n;
 }
 
+static int64_t old_number(struct repair *r, const char *sql, int64_t otherwise)
+{
+	return number_of(r->old, sql, otherwise);
+}
+
 static bool old_is(struct repair *r, const char *sql, const char *wanted)
 {
-	sqlite3_stmt *q = NULL;
-	bool is = false;
+	sqlite3_stmt *q = row_of(r->old, sql);
+	bool is = q && strcmp(column_text(q, 0), wanted) == 0;
 
-	if (r->old && sqlite3_prepare_v2(r->old, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-		is = strcmp(column_text(q, 0), wanted) == 0;
 	sqlite3_finalize(q);
 	return is;
 }
@@ -62,7 +74,8 @@ static void old_open(struct repair *r)
 		tell_lost(r, "the database was missing: its audit, limits and sessions are gone");
 		return;
 	}
-	if (db_open_damaged(&r->old, r->paths.database) != OK || old_number(r, "SELECT count(*) FROM sqlite_schema", -1) < 0) {
+	if (db_open_damaged(&r->old, r->paths.database) != OK ||
+		old_number(r, "SELECT count(*) FROM sqlite_schema", -1) < 0) {
 		tell_lost(r, "the file cannot be read as a database: nothing was carried over");
 		sqlite3_close(r->old);
 		r->old = NULL;
@@ -144,13 +157,7 @@ static bool copy_rows(struct repair *r, const char *table, const char *rest)
 
 static int64_t made_number(struct repair *r, const char *sql)
 {
-	sqlite3_stmt *q = NULL;
-	int64_t n = 0;
-
-	if (sqlite3_prepare_v2(r->made.db.handle, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-		n = sqlite3_column_int64(q, 0);
-	sqlite3_finalize(q);
-	return n;
+	return number_of(r->made.db.handle, sql, 0);
 }
 
 /* From both ends, so that only what lies around the damage is lost. */
@@ -161,10 +168,11 @@ static void copy_audit(struct repair *r)
 	int64_t last = made_number(r, "SELECT ifnull(max(seq), 0) FROM audit");
 	CLEANUP(free_charp) char *rest = xasprintf("WHERE seq > %lld ORDER BY seq DESC", (long long)last);
 	(void)copy_rows(r, "audit", rest);
-	int64_t next = made_number(r, "SELECT count(*) FROM audit");
+	int64_t carried = made_number(r, "SELECT count(*) FROM audit");
 	int64_t newest = made_number(r, "SELECT ifnull(max(seq), 0) FROM audit");
-	if (newest > next)
-		tell_lost(r, "audit: %lld rows after number %lld cannot be read", (long long)(newest - next), (long long)last);
+	if (newest > carried)
+		tell_lost(r, "audit: %lld rows after number %lld cannot be read",
+			(long long)(newest - carried), (long long)last);
 	else
 		tell_lost(r, "audit: what followed number %lld cannot be read", (long long)last);
 }
@@ -195,18 +203,21 @@ static void add_evidence(struct repair *r, int64_t wall_ms)
 {
 	struct evidence e = {
 		.call = "", .agent = "", .backend = "", .tool = "", .verdict = "repair",
-		.kind = EVIDENCE_OPERATOR, .at_ms = wall_ms, .body = SPAN("{\"limits\":\"full for one window\"}"),
+		.kind = EVIDENCE_OPERATOR, .at_ms = wall_ms,
+		.body = SPAN("{\"limits\":\"full for one window\"}"),
 	};
 	evidence_seal(&e);
 	audit_append(&r->made, &e);
 }
 
-/* Time goes on where the old one left it. Every window counts as full from now on for its length: what was lost may have been uses. */
+/* Time goes on where the old one left it. Every window counts as full from now on for its length: what was lost
+ * may have been uses. */
 static void add_meta(struct repair *r, int64_t wall_ms)
 {
 	int64_t high = old_number(r, "SELECT high_tick FROM meta", 0);
 	int64_t at = old_number(r, "SELECT high_at FROM meta", 0);
-	int64_t newest = made_number(r, "SELECT ifnull(max(tick), 0) FROM limit_entry WHERE tick < 9223372036854775806");
+	int64_t newest = made_number(
+		r, "SELECT ifnull(max(tick), 0) FROM limit_entry WHERE tick < 9223372036854775806");
 
 	int64_t tick = high > 0 ? high + (wall_ms > at ? wall_ms - at : 0) : wall_ms;
 	if (tick < newest)
@@ -261,7 +272,7 @@ static enum err move(const char *from, const char *to)
 	return errno == ENOSPC ? ERR_STORE_FULL : ERR_STORE_IO;
 }
 
-/* The database goes first: while none is there everybody refuses, and no -wal can meet a database it does not belong to. */
+/* The database goes first: while none is there everybody refuses, and no -wal meets a database not its own. */
 static enum err put_aside(struct repair *r)
 {
 	static const char *const tails[] = { "", "-wal", "-shm" };

@@ -122,7 +122,7 @@ void holds_drop_of(struct store *s, uint32_t owner);
 void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner, int64_t hold_ms);
 
 /* ---- sqlite_reap.c ---- */
-uint32_t reap_dead(struct store *s);              /* inside a transaction: how many dead were found */
+uint32_t reap(struct store *s);                   /* inside a transaction; how many sessions were found dead */
 
 /* ---- sqlite_audit.c ---- */
 uint64_t audit_append(struct store *s, const struct evidence *e);   /* its number; 0 after a fault */

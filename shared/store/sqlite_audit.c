@@ -25,9 +25,9 @@ uint64_t audit_append(struct store *s, const struct evidence *e)
 	uint64_t seq = s->tail.seq + 1;
 	evidence_chain(s->tail.chain, seq, e->digest, chain);
 	db_run(&s->db, SQL_AUDIT_PUT,
-		BIND(num((int64_t)seq), text(e->call), text(evidence_kind_text(e->kind)), num(e->at_ms), text(e->agent),
-			text(e->backend), text(e->tool), text(e->verdict), text_of(e->body), hash_of(e->args_hash),
-			hash_of(e->digest), hash_of(chain)));
+		BIND(num((int64_t)seq), text(e->call), text(evidence_kind_text(e->kind)), num(e->at_ms),
+			text(e->agent), text(e->backend), text(e->tool), text(e->verdict), text_of(e->body),
+			hash_of(e->args_hash), hash_of(e->digest), hash_of(chain)));
 	if (s->db.fault != OK)
 		return 0;
 	s->tail.seq = seq;
@@ -74,11 +74,12 @@ struct reading {
 	void *arg;
 };
 
-/* One page: ends after PAGE_US, so that the statement is reset and the WAL can go on. False: nothing more. */
+/* One page: ends after PAGE_US, so that the WAL can be reset. False: nothing more. */
 static bool read_page(struct store *s, struct reading *r)
 {
 	int64_t until_us = clock_mono_us() + PAGE_US;
-	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, r->statement, BIND(num((int64_t)r->from)));
+	int64_t from = (int64_t)r->from;
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, r->statement, BIND(num(from)));
 
 	for (uint32_t n = 1; r->left > 0 && db_row(&s->db, q); n++) {
 		struct audit_row row = row_of(q);

@@ -29,8 +29,8 @@ void meta_create(struct store *s, const struct birth *b)
 
 	id_new(instance, b->wall_ms);
 	db_run(&s->db, SQL_META_PUT,
-		BIND(num(store_schema_n), text(instance), num(b->wall_ms), num(b->tick_ms), num(b->full_tick),
-			text(b->replaces)));
+		BIND(num(store_schema_n), text(instance), num(b->wall_ms), num(b->tick_ms),
+			num(b->full_tick), text(b->replaces)));
 }
 
 static int64_t wall(const struct store *s)
@@ -43,8 +43,8 @@ static int64_t boot(const struct store *s)
 	return s->clock.boot_ms(s->clock.arg);
 }
 
-/* The time that passed since the mark is what the wall clock says passed, but never less than none: only across a boot, where
- * nothing better is known. Measured from the mark, steps of the wall clock before it do not count. */
+/* Across a boot nothing better is known than what the wall clock says passed since the mark, and never less than
+ * none. Measured from the mark, steps of the wall clock before it do not count. */
 static int64_t offset_by_wall(const struct store *s)
 {
 	int64_t passed = wall(s) - s->meta.high_at;
@@ -99,7 +99,8 @@ static void note_boot(struct store *s)
 		s->meta.lost_tick = began > s->meta.high_tick ? began : s->meta.high_tick;
 		db_run(&s->db, SQL_META_LOST, BIND(num(s->meta.lost_tick)));
 	}
-	snprintf(body, sizeof(body), "{\"boot\":\"%s\",\"is_clean\":%s}", s->boot, was_synced ? "true" : "false");
+	snprintf(body, sizeof(body), "{\"boot\":\"%s\",\"is_clean\":%s}", s->boot,
+		was_synced ? "true" : "false");
 	struct evidence e = {
 		.call = "", .agent = "", .backend = "", .tool = "", .verdict = "boot",
 		.kind = EVIDENCE_BOOT, .at_ms = s->now.wall_ms, .body = span_of(body),
@@ -144,5 +145,6 @@ void clock_end(struct store *s, bool wrote)
 	if (!wrote && !is_probe && s->meta.is_synced >= synced)
 		return;
 	if (is_old || s->meta.is_synced != synced)
-		db_run(&s->db, SQL_META_MARK, BIND(num(s->now.tick_ms), num(s->now.wall_ms), num(synced)));
+		db_run(&s->db, SQL_META_MARK,
+			BIND(num(s->now.tick_ms), num(s->now.wall_ms), num(synced)));
 }

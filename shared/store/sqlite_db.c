@@ -119,7 +119,7 @@ static void harden(sqlite3 *handle)
 	set_limits(handle);
 }
 
-/* synchronous is part of it, so that db->is_full starts true to the connection. The WAL shrinks to 16 MiB when it is reset. */
+/* synchronous is here so that db->is_full starts true to the connection. A WAL that is reset shrinks to 16 MiB. */
 #define PRAGMAS                                                                                     \
 	"PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"                  \
 	"PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON; PRAGMA synchronous=NORMAL;"           \
@@ -193,8 +193,8 @@ bool db_read_header(struct db *d, void *out, int n)
 {
 	sqlite3_file *file = NULL;
 
-	if (sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file ||
-		!file->pMethods)
+	int code = sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (code != SQLITE_OK || !file || !file->pMethods)
 		return false;
 	return file->pMethods->xRead(file, out, n, 0) == SQLITE_OK;
 }
@@ -203,8 +203,8 @@ void db_set_full(struct db *d, bool is_full)
 {
 	if (d->is_full == is_full || d->fault != OK)
 		return;
-	enum err e = db_exec(d->handle, is_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
-	if (e != OK)
+	const char *pragma = is_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL";
+	if (db_exec(d->handle, pragma) != OK)
 		fault_of(d, sqlite3_extended_errcode(d->handle));
 	else
 		d->is_full = is_full;
@@ -219,7 +219,7 @@ void db_set_busy(struct db *d, int ms)
 
 void db_rollback(struct db *d)
 {
-	/* After SQLITE_FULL or an I/O error SQLite has often rolled back itself; what is left here cannot make it worse. */
+	/* After SQLITE_FULL or an I/O error SQLite has often rolled back itself. */
 	if (!sqlite3_get_autocommit(d->handle))
 		sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
 }
@@ -230,7 +230,8 @@ static sqlite3_stmt *prepared(struct db *d, enum sql id)
 {
 	if (d->statements[id])
 		return d->statements[id];
-	int code = sqlite3_prepare_v3(d->handle, texts[id], -1, SQLITE_PREPARE_PERSISTENT, &d->statements[id], NULL);
+	sqlite3_stmt **q = &d->statements[id];
+	int code = sqlite3_prepare_v3(d->handle, texts[id], -1, SQLITE_PREPARE_PERSISTENT, q, NULL);
 	if (code != SQLITE_OK)
 		fault_of(d, code);
 	return d->statements[id];
@@ -238,10 +239,12 @@ static sqlite3_stmt *prepared(struct db *d, enum sql id)
 
 static int bind_one(sqlite3_stmt *q, int i, const struct bind *b)
 {
+	struct span s = b->bytes;
+
 	switch (b->kind) {
 	case BIND_INT:  return sqlite3_bind_int64(q, i, b->number);
-	case BIND_TEXT: return sqlite3_bind_text64(q, i, b->bytes.at, b->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
-	case BIND_BLOB: return sqlite3_bind_blob64(q, i, b->bytes.at, b->bytes.len, SQLITE_STATIC);
+	case BIND_TEXT: return sqlite3_bind_text64(q, i, s.at, s.len, SQLITE_STATIC, SQLITE_UTF8);
+	case BIND_BLOB: return sqlite3_bind_blob64(q, i, s.at, s.len, SQLITE_STATIC);
 	}
 	return SQLITE_MISUSE;
 }

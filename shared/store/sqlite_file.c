@@ -116,12 +116,12 @@ static bool header_is_ours(struct store *s)
 	static const unsigned char id[4] = { 'A', 'E', 'G', 'I' };
 	char header[HEADER_BYTES];
 
-	return db_read_header(&s->db, header, sizeof(header)) && memcmp(header, "SQLite format 3", 16) == 0 &&
-	       memcmp(header + 68, id, sizeof(id)) == 0;
+	return db_read_header(&s->db, header, sizeof(header)) &&
+	       memcmp(header, "SQLite format 3", 16) == 0 && memcmp(header + 68, id, sizeof(id)) == 0;
 }
 
-/* A new database: its row, then everything into the main file, so that its header can be recognised, then the marker. Killed before
- * the marker it is found here again and finished. */
+/* A new database: its row, then everything into the main file, so that its header can be recognised, then the
+ * marker. Killed before the marker it is found here again and finished. */
 static enum err finish_first(struct store *s)
 {
 	int64_t wall_ms = s->clock.wall_ms(s->clock.arg);
@@ -130,8 +130,9 @@ static enum err finish_first(struct store *s)
 		meta_create(s, &(struct birth){ .wall_ms = wall_ms, .tick_ms = wall_ms });
 	if (!meta_read(s))
 		return s->db.fault;
-	int code = sqlite3_wal_checkpoint_v2(s->db.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	return code == SQLITE_OK ? marker_write(&s->paths, s->meta.instance) : db_error(s->db.handle, code);
+	sqlite3 *handle = s->db.handle;
+	int code = sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	return code == SQLITE_OK ? marker_write(&s->paths, s->meta.instance) : db_error(handle, code);
 }
 
 /* Is what we opened the database of this folder, and no older copy of it? */
@@ -143,12 +144,14 @@ static enum err check_identity(struct store *s)
 	enum err e = marker_read(&s->paths, instance);
 	if (e != OK)
 		return e;
-	if (strcmp(instance, s->meta.instance) != 0)   /* but a repair may have been killed before its last step */
-		return strcmp(instance, s->meta.replaces) == 0 ? marker_write(&s->paths, s->meta.instance) :
-							       ERR_STORE_MOVED;
+	if (strcmp(instance, s->meta.replaces) == 0)   /* a repair was killed before its last step */
+		return marker_write(&s->paths, s->meta.instance);
+	if (strcmp(instance, s->meta.instance) != 0)
+		return ERR_STORE_MOVED;
 	if (s->seen.seq == 0 || strcmp(s->seen.instance, instance) != 0)
 		return OK;
-	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_AUDIT_CHAIN, BIND(num((int64_t)s->seen.seq)));
+	int64_t seq = (int64_t)s->seen.seq;
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_AUDIT_CHAIN, BIND(num(seq)));
 	if (!db_row(&s->db, q))
 		return s->db.fault != OK ? s->db.fault : ERR_STORE_MOVED;
 	column_hash(q, 0, chain);
@@ -176,20 +179,19 @@ static enum err open_and_check(struct store *s, bool is_first, struct problem *w
 
 static void explain(const struct store *s, enum err e, struct problem *why)
 {
-	const char *path = s->paths.database;
+	const char *what = err_text(e);
 
 	if (why->text[0])
 		return;
 	if (e == ERR_STORE_MISSING)
-		problem_set(why, "%s is missing, but it was there before: put it back, or run `aegisctl repair`", path);
+		what = "it is missing, but it was there before: put it back, or run `aegisctl repair`";
 	else if (e == ERR_STORE_CORRUPT)
-		problem_set(why, "%s is damaged or not a database of Aegis: run `aegisctl repair`", path);
+		what = "it is damaged or not a database of Aegis: run `aegisctl repair`";
 	else if (e == ERR_STORE_MOVED)
-		problem_set(why, "%s is not the database this folder had: put it back, or run `aegisctl repair`", path);
+		what = "it is not the database this folder had: put it back, or run `aegisctl repair`";
 	else if (e == ERR_NOT_FOUND)
-		problem_set(why, "there is no database in %s yet: no call was made", s->paths.state_dir);
-	else
-		problem_set(why, "%s: %s", path, err_text(e));
+		what = "there is none yet: no call was made";
+	problem_set(why, "%s: %s", s->paths.database, what);
 }
 
 enum err file_open(struct store *s, struct problem *why)
@@ -202,7 +204,9 @@ enum err file_open(struct store *s, struct problem *why)
 	enum err e = look_for_file(s, &is_first);
 	if (e == OK)
 		e = open_and_check(s, is_first, why);
-	if (e == OK && (!file_id(s->paths.database, &s->file) || !file_id(s->paths.wal, &s->wal_file)))
+	if (e == OK && !file_id(s->paths.database, &s->file))
+		e = ERR_STORE_MISSING;
+	if (e == OK && !file_id(s->paths.wal, &s->wal_file))
 		e = ERR_STORE_MISSING;
 	if (e == OK && !header_is_ours(s))
 		e = ERR_STORE_CORRUPT;
@@ -232,7 +236,7 @@ enum err file_check(struct store *s)
 	if (s->db.handle && file_is(s->paths.database, &s->file))
 		return s->is_corrupt || !header_is_ours(s) ? ERR_STORE_CORRUPT : OK;
 	if (s->db.handle && file_is(s->paths.wal, &s->wal_file))
-		return ERR_STORE_MOVED;   /* another database beside our WAL: opened, they would be mixed */
+		return ERR_STORE_MOVED;   /* another database beside our WAL: they would be mixed */
 	file_close(s);
 	return file_open(s, NULL);
 }

@@ -15,15 +15,16 @@ static bool is_in_force(struct store *s, const struct commit *c)
 static void flight_put(struct store *s, const struct commit *c, uint64_t intent_seq)
 {
 	const struct call_facts *f = c->call;
+	int64_t owner = gate_number(s->gate), now = s->now.tick_ms;
 	struct buf keys;
 
 	buf_init(&keys, KEYS_MAX_BYTES);
 	if (!claims_join_keys(&c->limits, &keys))
 		db_fault(&s->db, ERR_INVALID);
 	db_run(&s->db, SQL_FLIGHT_PUT,
-		BIND(text(f->id), num(gate_number(s->gate)), text(f->tenant), text(f->agent), text(f->backend),
-			text(f->tool), hash_of(f->args_hash), num((int64_t)intent_seq), num(s->now.tick_ms),
-			num(s->now.tick_ms + c->deadline_ms), text_of(buf_span(&keys))));
+		BIND(text(f->id), num(owner), text(f->tenant), text(f->agent), text(f->backend), text(f->tool),
+			hash_of(f->args_hash), num((int64_t)intent_seq), num(now), num(now + c->deadline_ms),
+			text_of(buf_span(&keys))));
 	buf_release(&keys);
 }
 
@@ -31,7 +32,8 @@ static void commit_carry_out(struct store *s, struct op *op, void *request)
 {
 	struct commit *c = request;
 	struct admission a = {
-		.call = c->call, .claims = &c->limits, .why = &c->why, .is_holding = c->is_holding, .tick = TICK_OPEN,
+		.call = c->call, .claims = &c->limits, .why = &c->why,
+		.is_holding = c->is_holding, .tick = TICK_OPEN,
 	};
 
 	if (c->config_path && !is_in_force(s, c)) {
@@ -59,7 +61,8 @@ enum err store_flight_is_ours(struct store *s, const char *call, uint32_t epoch,
 	enum err e = read_begin(s);
 	if (e != OK)
 		return e;
-	*is_ours = db_number(&s->db, SQL_FLIGHT_IS, 0, BIND(text(call), num(gate_number(s->gate)), num(epoch))) == 1;
+	int64_t owner = gate_number(s->gate);
+	*is_ours = db_number(&s->db, SQL_FLIGHT_IS, 0, BIND(text(call), num(owner), num(epoch)));
 	return read_end(s);
 }
 
@@ -90,8 +93,9 @@ static struct flight flight_end(struct store *s, const char *call, uint32_t owne
 
 static struct flight flight_stamp(struct store *s, const char *call, int64_t tick)
 {
+	int64_t owner = gate_number(s->gate);
 	CLEANUP(db_end) sqlite3_stmt *q =
-		db_start(&s->db, SQL_FLIGHT_STAMP, BIND(text(call), num(gate_number(s->gate)), num(tick)));
+		db_start(&s->db, SQL_FLIGHT_STAMP, BIND(text(call), num(owner), num(tick)));
 
 	return db_row(&s->db, q) ? flight_of(q) : (struct flight){ 0 };
 }
@@ -126,8 +130,9 @@ void store_stamp(struct store *s, struct op *op, struct stamp *st)
 static void flight_is_unknown(struct store *s, const struct call_facts *f, int64_t hold_ms)
 {
 	db_run(&s->db, SQL_UNKNOWN_PUT,
-		BIND(text(f->id), text(f->tenant), text(f->agent), text(f->backend), text(f->tool), hash_of(f->args_hash),
-			num(s->now.tick_ms), num(s->now.wall_ms), num(s->now.tick_ms + hold_ms)));
+		BIND(text(f->id), text(f->tenant), text(f->agent), text(f->backend), text(f->tool),
+			hash_of(f->args_hash), num(s->now.tick_ms), num(s->now.wall_ms),
+			num(s->now.tick_ms + hold_ms)));
 }
 
 /* Somebody else called it UNKNOWN meanwhile: its use stays, but what became of it is known after all. */
@@ -143,7 +148,7 @@ static void settle_late(struct store *s, const struct settle *e)
 static void settle_uses(struct store *s, const struct settle *e, struct flight *f)
 {
 	bool is_open = f->stamped_tick == 0;
-	struct uses u = { .call = e->call->id, .keys = f->keys, .tick = is_open ? TICK_OPEN : f->stamped_tick };
+	struct uses u = { e->call->id, f->keys, is_open ? TICK_OPEN : f->stamped_tick };
 
 	if (e->is_refund)
 		uses_refund(s, &u);

@@ -1,12 +1,11 @@
-/* Counting by an exact sliding log: one entry per key and call, and per key and window length a count of the entries in it (live)
- * with the mark up to which those that left were subtracted, each once. */
+/* Counting by an exact sliding log: one entry per key and call, and per key and window length a count of the
+ * entries in it (live) with the mark up to which those that left were subtracted, each once. */
 #include "store/sqlite.h"
 
-#define GUARD_MS       50                    /* a use frees its place when now - stamp > W + 50 ms (DESIGN.md section 2) */
+#define GUARD_MS       50                    /* DESIGN.md section 2: free when now - stamp > W + 50 ms */
 #define KEPT_MS        (24 * 3600 * 1000LL)  /* history an edited limit finds */
-#define FORGET_EVERY   16                    /* uses of a call between two looks for old entries, */
-#define FORGET_AT_ONCE 64                    /* and how many go then: history shrinks, each operation stays short */
-#define LOST_UP_TO_MS  (10 * 60 * 1000LL)    /* windows whose commits are not synced one by one */
+#define FORGET_EVERY   16                    /* admissions between two looks for old entries, */
+#define FORGET_AT_ONCE 64                    /* and how many go then: shrinking, yet each operation short */
 
 /* Entries with tick <= this have left a window of that length. */
 static int64_t mark_of(const struct store *s, int64_t window_ms)
@@ -37,7 +36,8 @@ static bool window_look(struct store *s, struct window *w)
 	int64_t mark = mark_of(s, w->window_ms);
 	bool is_stored = false;
 	{
-		CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_WINDOW_GET, BIND(text(w->key), num(w->window_ms)));
+		CLEANUP(db_end) sqlite3_stmt *q =
+			db_start(&s->db, SQL_WINDOW_GET, BIND(text(w->key), num(w->window_ms)));
 		is_stored = db_row(&s->db, q);
 		w->live = is_stored ? sqlite3_column_int64(q, 0) : 0;
 		w->from_tick = is_stored ? sqlite3_column_int64(q, 1) : mark;
@@ -66,7 +66,7 @@ static int64_t closed_for_ms(const struct store *s, int64_t window_ms)
 {
 	int64_t since = s->meta.full_tick;
 
-	if (window_ms <= LOST_UP_TO_MS && s->meta.lost_tick > since)
+	if (window_ms <= LIMITS_FULL_ABOVE_MS && s->meta.lost_tick > since)
 		since = s->meta.lost_tick;
 	int64_t left = since > 0 ? ms_until_left(s, since, window_ms) : 0;
 	return left > 0 ? left : 0;
@@ -114,7 +114,7 @@ static bool is_first_of_key(const struct claim_set *claims, size_t i)
 
 static bool is_held_by(struct store *s, const char *key, const char *call)
 {
-	return db_number(&s->db, SQL_ENTRY_HAS, 0, BIND(text(key), num(TICK_HELD), text(call))) == 1;
+	return db_number(&s->db, SQL_ENTRY_HAS, 0, BIND(text(key), num(TICK_HELD), text(call)));
 }
 
 static bool is_longer(int64_t a_ms, int64_t b_ms)
@@ -153,19 +153,22 @@ static void forget_old(struct store *s, const char *key)
 
 static void take_place(struct store *s, const struct admission *a, const char *key)
 {
+	struct db *d = &s->db;
 	const char *call = a->call->id;
+	int64_t owner = gate_number(s->gate), moved = 0;
 
-	if (a->is_holding && db_run(&s->db, SQL_ENTRY_MOVE,
-				     BIND(text(key), num(TICK_HELD), num(a->tick), text(call))) == 1)
+	if (a->is_holding)
+		moved = db_run(d, SQL_ENTRY_MOVE, BIND(text(key), num(TICK_HELD), num(a->tick), text(call)));
+	if (moved != 0)
 		return;
-	db_run(&s->db, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(call), num(gate_number(s->gate))));
-	db_run(&s->db, SQL_WINDOW_ADD, BIND(text(key)));
+	db_run(d, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(call), num(owner)));
+	db_run(d, SQL_WINDOW_ADD, BIND(text(key)));
 }
 
 bool limits_admit(struct store *s, const struct admission *a)
 {
 	/* The dead are looked for only when they matter. */
-	if (!all_fit(s, a) && (reap_dead(s) == 0 || !all_fit(s, a)))
+	if (!all_fit(s, a) && (reap(s) == 0 || !all_fit(s, a)))
 		return false;
 	bool is_forgetting = s->admitted_n++ % FORGET_EVERY == 0;
 	for (size_t i = 0; i < a->claims->n; i++) {
@@ -209,12 +212,14 @@ static const char *next_key(char **rest)
 
 void uses_stamp(struct store *s, struct uses *u, int64_t tick)
 {
+	struct db *d = &s->db;
 	bool is_late = s->now.tick_ms - tick > GUARD_MS;   /* else no mark can have passed it */
 
 	for (const char *key; (key = next_key(&u->keys));) {
-		int64_t moved = db_run(&s->db, SQL_ENTRY_MOVE, BIND(text(key), num(u->tick), num(tick), text(u->call)));
+		int64_t moved = db_run(
+			d, SQL_ENTRY_MOVE, BIND(text(key), num(u->tick), num(tick), text(u->call)));
 		if (moved == 1 && is_late)
-			db_run(&s->db, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
+			db_run(d, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
 	}
 }
 
@@ -279,7 +284,9 @@ static void show(struct store *s, struct limit_row *row)
 		BIND(text(w.key), num(mark_of(s, w.window_ms)), num(0)));
 	row->held = (uint32_t)held;
 	row->used = (uint32_t)(w.live - held);
-	row->next_free_ms = closed_ms > 0 ? closed_ms : oldest < 0 ? -1 : ms_until_left(s, oldest, w.window_ms);
+	row->next_free_ms = oldest < 0 ? -1 : ms_until_left(s, oldest, w.window_ms);
+	if (closed_ms > 0)
+		row->next_free_ms = closed_ms;
 }
 
 enum err store_limits_show(struct store *s, struct limit_row *rows, size_t n)

@@ -3,7 +3,7 @@
 #include "base/xalloc.h"
 
 #define OWNERS_AT_ONCE  1024
-#define UNKNOWN_HOLD_MS (10 * 60 * 1000)  /* default of on_unknown_hold: the finder does not know the rules of the dead */
+#define UNKNOWN_HOLD_MS (10 * 60 * 1000)  /* on_unknown_hold's default: the rules of the dead are not known */
 
 /* ---- one lost call ---- */
 
@@ -46,11 +46,13 @@ static void testify(struct store *s, const struct lost *l, const char *cause)
 {
 	char body[160];
 
-	snprintf(body, sizeof(body), "{\"cause\":\"%s\",\"executed\":\"%s\",\"found_by\":%u,\"owner\":%u}", cause,
+	snprintf(body, sizeof(body),
+		"{\"cause\":\"%s\",\"executed\":\"%s\",\"found_by\":%u,\"owner\":%u}", cause,
 		executed_text(EXECUTED_UNKNOWN), gate_number(s->gate), l->owner);
 	struct evidence e = {
-		.call = l->call, .agent = l->agent, .backend = l->backend, .tool = l->tool, .verdict = "unknown",
-		.kind = EVIDENCE_OUTCOME, .at_ms = s->now.wall_ms, .body = span_of(body),
+		.call = l->call, .agent = l->agent, .backend = l->backend, .tool = l->tool,
+		.verdict = "unknown", .kind = EVIDENCE_OUTCOME, .at_ms = s->now.wall_ms,
+		.body = span_of(body),
 	};
 	memcpy(e.args_hash, l->args_hash, sizeof(e.args_hash));
 	evidence_seal(&e);
@@ -91,7 +93,7 @@ static void find_dead(struct store *s, struct owners *dead)
 static void bury(struct store *s, uint32_t owner)
 {
 	holds_drop_of(s, owner);
-	for (;;) {
+	while (s->db.fault == OK) {
 		CLEANUP(lost_release) struct lost l = lost_next(s, SQL_FLIGHT_OF, BIND(num(owner)));
 		if (!l.is_there)
 			break;
@@ -100,7 +102,7 @@ static void bury(struct store *s, uint32_t owner)
 	db_run(&s->db, SQL_SESSION_DROP, BIND(num(owner)));
 }
 
-uint32_t reap_dead(struct store *s)
+static uint32_t reap_dead(struct store *s)
 {
 	struct owners dead;
 
@@ -110,23 +112,32 @@ uint32_t reap_dead(struct store *s)
 	return s->db.fault == OK ? (uint32_t)dead.n : 0;
 }
 
-/* A living owner whose call is past its deadline: it may be stopped. Its own late settle finds the flight gone. */
+/* A living owner whose call is past its deadline may be stopped. Its own late settle finds the flight gone. */
 static void reap_late(struct store *s)
 {
-	for (;;) {
+	int64_t self = gate_number(s->gate);
+
+	while (s->db.fault == OK) {
 		CLEANUP(lost_release) struct lost l =
-			lost_next(s, SQL_FLIGHT_LATE, BIND(num(s->now.tick_ms), num(gate_number(s->gate))));
+			lost_next(s, SQL_FLIGHT_LATE, BIND(num(s->now.tick_ms), num(self)));
 		if (!l.is_there)
 			break;
 		give_up(s, &l, "deadline");
 	}
 }
 
+uint32_t reap(struct store *s)
+{
+	uint32_t dead = reap_dead(s);
+
+	reap_late(s);
+	return dead;
+}
+
 static void reap_carry_out(struct store *s, struct op *op, void *request)
 {
 	(void)request;
-	op->answer = (int)reap_dead(s);
-	reap_late(s);
+	op->answer = (int)reap(s);
 }
 
 /* Without anything to do no gate is asked for: whoever waits may call this every second. */
@@ -139,7 +150,8 @@ static bool has_something(struct store *s)
 		return true;   /* the turn will say why */
 	store_now(s, &now);
 	find_dead(s, &dead);
-	int64_t late = db_number(&s->db, SQL_FLIGHT_LATE, -1, BIND(num(now.tick_ms), num(gate_number(s->gate))));
+	int64_t self = gate_number(s->gate);
+	int64_t late = db_number(&s->db, SQL_FLIGHT_LATE, -1, BIND(num(now.tick_ms), num(self)));
 	return read_end(s) != OK || dead.n > 0 || late >= 0;
 }
 

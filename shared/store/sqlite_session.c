@@ -4,13 +4,15 @@
 static void join_carry_out(struct store *s, struct op *op, void *request)
 {
 	const struct session *me = request;
+	int64_t number = gate_number(s->gate);
 
 	(void)op;
-	reap_dead(s);
+	reap(s);
 	db_run(&s->db, SQL_SESSION_PUT,
-		BIND(text(me->id), num(gate_number(s->gate)), text(me->kind), text(me->agent), num(me->identity_level),
-			num((int64_t)me->uid), text(me->tenant), text(me->client), text(me->client_version),
-			text(me->backend), num((int64_t)getpid()), text(AEGIS_VERSION), num(s->now.wall_ms)));
+		BIND(text(me->id), num(number), text(me->kind), text(me->agent), num(me->identity_level),
+			num((int64_t)me->uid), text(me->tenant), text(me->client),
+			text(me->client_version), text(me->backend), num((int64_t)getpid()),
+			text(AEGIS_VERSION), num(s->now.wall_ms)));
 }
 
 /* The sockets come first: who finds the row may ring at once. Without them others still look once a second. */

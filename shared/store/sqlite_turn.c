@@ -8,7 +8,8 @@
 
 /* ---- submitting and telling ---- */
 
-void turn_submit(struct store *s, struct op *op, void (*carry_out)(struct store *, struct op *, void *), void *request)
+void turn_submit(
+	struct store *s, struct op *op, void (*carry_out)(struct store *, struct op *, void *), void *request)
 {
 	assert(!op->is_submitted);
 	op->carry_out = carry_out;
@@ -146,7 +147,7 @@ static enum err transact(struct store *s)
 	remember(s);
 	wal_committed(s->wal, is_full);
 	if (s->meta.is_synced == 1 && !is_full && !s->is_marking)
-		wal_sync_now(s->wal);   /* is_synced = 0 must be on disk before anything that may be lost */
+		wal_sync_now(s->wal);   /* is_synced = 0 is on disk before anything that may be lost */
 	return OK;
 }
 
@@ -184,8 +185,8 @@ static void note_result(struct store *s, enum err e)
 		if (e == OK)
 			log_info("store.recovered", "after=%d", s->why);
 		else
-			log_error("store.refusing", "err=%d reason=%s sqlite=%d detail=%s", e, err_text(e),
-				s->db.fault_code, s->db.fault_text);
+			log_error("store.refusing", "err=%d reason=%s sqlite=%d detail=%s", e,
+				err_text(e), s->db.fault_code, s->db.fault_text);
 	}
 	s->why = e;
 	if (e == OK) {
@@ -194,7 +195,9 @@ static void note_result(struct store *s, enum err e)
 		return;
 	}
 	s->retry_at_ms = mono_ms(s) + s->retry_after_ms;
-	s->retry_after_ms = s->retry_after_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : s->retry_after_ms * 2;
+	s->retry_after_ms *= 2;
+	if (s->retry_after_ms > RETRY_MOST_MS)
+		s->retry_after_ms = RETRY_MOST_MS;
 }
 
 static int busy_ms(const struct store *s)
@@ -374,9 +377,9 @@ int64_t store_next_due_ms(const struct store *s, int64_t mono)
 {
 	int64_t at = wal_next_due_ms(s->wal);
 
-	if (s->retry_at_ms >= 0 && (at < 0 || s->retry_at_ms < at))
+	if (s->retry_at_ms >= 0 && !s->is_waiting && (at < 0 || s->retry_at_ms < at))
 		at = s->retry_at_ms;
-	if (at < 0 || s->is_waiting)
+	if (at < 0)
 		return -1;
 	return at > mono ? at - mono : 0;
 }

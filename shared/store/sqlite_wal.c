@@ -8,13 +8,13 @@
 #define SYNC_AFTER_MS    700     /* an unsynced commit is on disk within 1 s, the fdatasync included */
 #define QUIET_AFTER_MS   1000
 #define MARK_AFTER_MS    30000
-#define PAGES_BUSY       4000    /* checkpoint at once: longer ones are felt by others, shorter ones cost throughput */
+#define PAGES_BUSY       4000    /* checkpoint at once: more is felt by others, less costs throughput */
 #define PAGES_QUIET      1000    /* checkpoint when quiet */
-#define RACE_FREE        3051003 /* SQLite < 3.51.3: a checkpoint racing a writer that resets the WAL can corrupt it */
+#define RACE_FREE        3051003 /* before: a checkpoint racing a writer that resets the WAL can corrupt it */
 
 struct wal {
 	struct store *store;
-	int fd;                                   /* ours, of the -wal file; SQLite keeps its locks elsewhere, so closing it is harmless */
+	int fd;                                   /* ours, of the -wal file: SQLite keeps no locks on it */
 	int pages_done;                           /* length of the WAL at the last checkpoint */
 	bool is_due;
 	int64_t sync_at_ms, quiet_at_ms, mark_at_ms;  /* mono; -1 = none */
@@ -42,7 +42,8 @@ struct wal *wal_new(struct store *s)
 	struct wal *w = xcalloc(1, sizeof(*w));
 
 	*w = (struct wal){
-		.store = s, .fd = -1, .asked_fd = -1, .sync_at_ms = -1, .quiet_at_ms = -1, .mark_at_ms = -1,
+		.store = s, .fd = -1, .asked_fd = -1,
+		.sync_at_ms = -1, .quiet_at_ms = -1, .mark_at_ms = -1,
 	};
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
@@ -199,8 +200,8 @@ void wal_checkpoint_early(struct wal *w)
 		sqlite3_wal_checkpoint_v2(w->store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-/* PASSIVE: nobody else writes, since we are inside the gate, and a reader is not waited for. When all was copied, the next writer
- * begins the WAL anew. What fails here is tried again later; nothing is lost by it. */
+/* PASSIVE: nobody else writes, since we are inside the gate, and a reader is not waited for. When all was copied,
+ * the next writer begins the WAL anew. What fails here is tried again later; nothing is lost by it. */
 void wal_checkpoint(struct wal *w)
 {
 	int pages = 0;
