@@ -117,8 +117,8 @@ enum err run_capture(char *const *argv, int64_t limit_ms, struct buf *out, int *
 	enum err e = read_until_end(from, deadline_us, out);
 	if (e == OK)
 		e = wait_end(pid, deadline_us);
-	kill(-pid,
-		SIGKILL); /* what it left behind, or itself; its number is still its own, since nobody has reaped it */
+	/* What it left behind, or itself. Nobody has reaped it, so its number is still its own. */
+	kill(-pid, SIGKILL);
 	pid_t reaped;
 	do
 		reaped = waitpid(pid, &status, 0);

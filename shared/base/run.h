@@ -1,5 +1,6 @@
 /* run - starts a program and takes what it says on stdout, for short helpers such as a password manager. Blocks; no shell.
- * SIGCHLD must not be ignored, and nobody else may reap. The program gets /dev/null as stdin, our stderr, default signals and a process group of its own, which ends with it. */
+ * The program gets /dev/null as stdin, our stderr, default signals and a process group of its own, which ends with it.
+ * SIGCHLD must not be ignored, and nobody else may reap. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"

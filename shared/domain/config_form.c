@@ -9,6 +9,7 @@
 #define PATTERN_MAX_LENGTH 500 /* as a key in quotes it must stay below the 1024 that YAML allows */
 #define LETTERS            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS             "0123456789"
+#define HEADER_BYTES       LETTERS DIGITS "!#$%&'*+-.^_`|~" /* token, RFC 9110 section 5.6.2 */
 
 /* Controls (also those of ISO 8859), separators of lines, and what is no character: nobody means them, and not every reader
  * of YAML or JSON gives them back as they were. */
@@ -135,8 +136,7 @@ static bool is_header(const char *text, struct problem *why)
 	static const char *const ours[] = { "Content-Type", "Content-Length", "Transfer-Encoding",
 		"Accept", "Host", "Connection", "Mcp-Session-Id", "MCP-Protocol-Version" };
 
-	if (!consists_of(
-		    text, LETTERS DIGITS "!#$%&'*+-.^_`|~")) { /* token, RFC 9110 section 5.6.2 */
+	if (!consists_of(text, HEADER_BYTES)) {
 		problem_set(why, "%s is no name of a header", shown_of(text).text);
 		return false;
 	}

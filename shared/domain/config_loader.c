@@ -157,9 +157,8 @@ static void load_key(
 	struct loader *l, const struct place *at, const struct config_key *key, void *object)
 {
 	struct place here = place_of(at, key->name);
-	bool is_given =
-		here.node &&
-		!yaml_is_null(here.node); /* `key:` with nothing behind it is as good as absent */
+	/* `key:` with nothing behind it is as good as absent. */
+	bool is_given = here.node && !yaml_is_null(here.node);
 
 	if (key->type == CONFIG_SECTION) {
 		if (is_given)
