@@ -89,6 +89,7 @@ step_fuzz() {
 	build fuzz -DCMAKE_C_COMPILER="$(llvm_tool clang)"
 	export -f fuzz_one say
 	export fuzz_seconds
+	# shellcheck disable=SC2016 # for the inner shell
 	find build/fuzz/bin -name 'fuzz_*' -type f -print0 | sort -z | xargs -0 -n 1 -P 2 bash -c 'fuzz_one "$1"' _
 }
 

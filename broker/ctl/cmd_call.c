@@ -153,10 +153,8 @@ static void print_json(const struct jsonrpc *answer, const struct outcome *o, in
 		(long long)(us / 1000), (long long)(us % 1000), is_result ? "result" : "error", SPAN_ARGS(body));
 }
 
-static enum ctl_exit tell(const struct ctl *c, const struct jsonrpc *answer, int64_t us)
+static enum ctl_exit tell(const struct ctl *c, const struct jsonrpc *answer, struct outcome o, int64_t us)
 {
-	struct outcome o = outcome_of(answer);
-
 	if (c->is_json)
 		print_json(answer, &o, us);
 	else
@@ -171,6 +169,7 @@ static enum ctl_exit call(const struct ctl *c)
 	struct json_value object;
 	struct jsonrpc answer;
 	struct problem why = { 0 };
+	int64_t start_us = clock_mono_us();
 
 	buf_init(&arguments, MAX_ARGUMENTS);
 	if (!take_arguments(c, &arguments, &object))
@@ -178,11 +177,11 @@ static enum ctl_exit call(const struct ctl *c)
 	if (begin(c, &shim, &answer, &why) != OK)
 		return fail(&why);
 	if (answer.kind == JSONRPC_ERROR)
-		return tell(c, &answer, 0);
-	int64_t start_us = clock_mono_us();
+		return tell(c, &answer, outcome_of_start(&answer), clock_mono_us() - start_us);
+	start_us = clock_mono_us();
 	if (call_tool(c, shim, object, &answer, &why) != OK)
 		return fail(&why);
-	return tell(c, &answer, clock_mono_us() - start_us);
+	return tell(c, &answer, outcome_of(&answer), clock_mono_us() - start_us);
 }
 
 /* ---- the list of tools ------------------------------------------------------------------------ */
@@ -248,16 +247,19 @@ static enum ctl_exit list(const struct ctl *c)
 	struct listing l CLEANUP(listing_release) = { 0 };
 	struct jsonrpc answer;
 	struct problem why = { 0 };
+	const int64_t start_us = clock_mono_us();
 
 	table_init(&l.table, headings, ARRAY_LEN(headings));
 	buf_init(&l.json, MAX_TEXT);
 	buf_init(&l.params, 64u * 1024);
 	if (begin(c, &shim, &answer, &why) != OK)
 		return fail(&why);
-	if (answer.kind == JSONRPC_RESULT && list_pages(shim, &l, &answer, &why) != OK)
+	if (answer.kind == JSONRPC_ERROR)
+		return tell(c, &answer, outcome_of_start(&answer), clock_mono_us() - start_us);
+	if (list_pages(shim, &l, &answer, &why) != OK)
 		return fail(&why);
 	if (answer.kind == JSONRPC_ERROR)
-		return tell(c, &answer, 0);
+		return tell(c, &answer, outcome_of(&answer), clock_mono_us() - start_us);
 	if (c->is_json)
 		printf("{\"tools\":[%s]}\n", l.json.len ? l.json.data : "");
 	else

@@ -18,26 +18,35 @@ static const struct {
 	{ -32603, { "broken", "Aegis cannot decide", CTL_BROKEN } },
 };
 
-static struct outcome of_error(struct json_value error)
+static struct outcome of_code(struct json_value error)
 {
-	struct json_value data = json_get(error, "data");
 	int64_t code = 0;
 
-	if (json_get(data, "reason").kind != JSON_STRING || json_get(data, "executed").kind != JSON_STRING)
-		return backend_error;
 	for (size_t i = 0; json_to_i64(json_get(error, "code"), &code) && i < ARRAY_LEN(refusals); i++)
 		if (refusals[i].code == code)
 			return refusals[i].outcome;
 	return backend_error;
 }
 
+static bool is_ours(struct json_value error)
+{
+	struct json_value data = json_get(error, "data");
+
+	return json_get(data, "reason").kind == JSON_STRING && json_get(data, "executed").kind == JSON_STRING;
+}
+
 struct outcome outcome_of(const struct jsonrpc *response)
 {
 	if (response->kind == JSONRPC_ERROR)
-		return of_error(response->error);
+		return is_ours(response->error) ? of_code(response->error) : backend_error;
 	if (json_get(response->result, "isError").kind != JSON_TRUE)
 		return executed;
 	if (json_get(json_get(response->result, "_meta"), "aegis/status").kind == JSON_STRING)
 		return waiting;
 	return tool_error;
+}
+
+struct outcome outcome_of_start(const struct jsonrpc *response)
+{
+	return of_code(response->error);
 }

@@ -10,3 +10,5 @@ struct outcome {
 };
 /* A refusal of Aegis is known by error.data.reason and executed: backends use the same codes for other things. */
 struct outcome outcome_of(const struct jsonrpc *response);
+/* An error that answers initialize: there the code alone tells, since the shim answers before any backend is asked for a tool. */
+struct outcome outcome_of_start(const struct jsonrpc *response);
