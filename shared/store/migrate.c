@@ -37,7 +37,9 @@ static enum err check_newer(sqlite3 *db, int64_t version, struct problem *why)
 
 	if (needs <= store_schema_n)
 		return OK;
-	problem_set(why, "the database was written by a newer Aegis (schema %d; this program knows %d): update it",
+	problem_set(why,
+		"the database was written by a newer Aegis (schema %d; this program knows %d): "
+		"update it",
 		(int)version, store_schema_n);
 	return ERR_STORE_NEWER;
 }
@@ -59,7 +61,8 @@ enum err migrate_run(struct sqlite3 *db, struct problem *why)
 		version++;
 		enum err e = step(db, (int)version);
 		if (e != OK) {
-			problem_set(why, "schema step %d failed: %s", (int)version, sqlite3_errmsg(db));
+			problem_set(
+				why, "schema step %d failed: %s", (int)version, sqlite3_errmsg(db));
 			return e;
 		}
 	}

@@ -1,4 +1,5 @@
-/* repair - a new database in the place of one that is damaged, missing or not ours, with what can be read. */
+/* repair - a new database in the place of one that is damaged, missing or not ours, with what can
+ * be read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,10 +10,10 @@
 
 struct repair {
 	struct paths paths;
-	char *fresh;                      /* aegis.db.new: complete before anything is moved */
-	struct store made;                /* only its database is used */
-	sqlite3 *old;                     /* NULL: nothing can be read */
-	char marker[ID_SIZE];             /* "" when there is none */
+	char *fresh;          /* aegis.db.new: complete before anything is moved */
+	struct store made;    /* only its database is used */
+	sqlite3 *old;         /* NULL: nothing can be read */
+	char marker[ID_SIZE]; /* "" when there is none */
 	struct buf *lost;
 	struct problem *why;
 };
@@ -24,7 +25,7 @@ static void PRINTF_LIKE(2, 3) tell_lost(struct repair *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	bool fits = buf_vprintf(r->lost, fmt, ap) && buf_append_char(r->lost, '\n');
 	va_end(ap);
-	(void)fits;   /* so many sentences that the last ones do not matter */
+	(void)fits; /* so many sentences that the last ones do not matter */
 }
 
 /* ---- reading the old one ---- */
@@ -39,7 +40,8 @@ static sqlite3_stmt *row_of(sqlite3 *handle, const char *sql)
 {
 	sqlite3_stmt *q = NULL;
 
-	if (handle && sqlite3_prepare_v2(handle, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
+	if (handle && sqlite3_prepare_v2(handle, sql, -1, &q, NULL) == SQLITE_OK &&
+		sqlite3_step(q) == SQLITE_ROW)
 		return q;
 	sqlite3_finalize(q);
 	return NULL;
@@ -88,10 +90,12 @@ static void old_must_be_ours(struct repair *r)
 	int64_t metas = old_number(r, "SELECT count(*) FROM meta", -1);
 	bool is_ours = old_number(r, "PRAGMA application_id", 0) == MIGRATE_APPLICATION_ID;
 
-	if (is_ours && (metas != 1 || !r->marker[0] || old_is(r, "SELECT instance FROM meta", r->marker)))
+	if (is_ours &&
+		(metas != 1 || !r->marker[0] || old_is(r, "SELECT instance FROM meta", r->marker)))
 		return;
 	if (r->old)
-		tell_lost(r, "the file is not the database this folder had: nothing was carried over");
+		tell_lost(r,
+			"the file is not the database this folder had: nothing was carried over");
 	sqlite3_close(r->old);
 	r->old = NULL;
 }
@@ -166,7 +170,8 @@ static void copy_audit(struct repair *r)
 	if (copy_rows(r, "audit", "ORDER BY seq"))
 		return;
 	int64_t last = made_number(r, "SELECT ifnull(max(seq), 0) FROM audit");
-	CLEANUP(free_charp) char *rest = xasprintf("WHERE seq > %lld ORDER BY seq DESC", (long long)last);
+	CLEANUP(free_charp)
+	char *rest = xasprintf("WHERE seq > %lld ORDER BY seq DESC", (long long)last);
 	(void)copy_rows(r, "audit", rest);
 	int64_t carried = made_number(r, "SELECT count(*) FROM audit");
 	int64_t newest = made_number(r, "SELECT ifnull(max(seq), 0) FROM audit");
@@ -185,8 +190,10 @@ static void carry_over(struct repair *r)
 		{ "clock", NULL },
 		{ "config", NULL },
 		{ "limit_entry", "limits: some uses cannot be read" },
-		{ "session", "sessions: some cannot be read; their processes must be started again" },
-		{ "flight", "calls under way: some cannot be read, nobody knows what became of them" },
+		{ "session",
+			"sessions: some cannot be read; their processes must be started again" },
+		{ "flight",
+			"calls under way: some cannot be read, nobody knows what became of them" },
 		{ "unknown", "calls of unknown outcome: some cannot be read" },
 	};
 	if (!r->old)
@@ -202,16 +209,21 @@ static void carry_over(struct repair *r)
 static void add_evidence(struct repair *r, int64_t wall_ms)
 {
 	struct evidence e = {
-		.call = "", .agent = "", .backend = "", .tool = "", .verdict = "repair",
-		.kind = EVIDENCE_OPERATOR, .at_ms = wall_ms,
+		.call = "",
+		.agent = "",
+		.backend = "",
+		.tool = "",
+		.verdict = "repair",
+		.kind = EVIDENCE_OPERATOR,
+		.at_ms = wall_ms,
 		.body = SPAN("{\"limits\":\"full for one window\"}"),
 	};
 	evidence_seal(&e);
 	audit_append(&r->made, &e);
 }
 
-/* Time goes on where the old one left it. Every window counts as full from now on for its length: what was lost
- * may have been uses. */
+/* Time goes on where the old one left it. Every window counts as full from now on for its length:
+ * what was lost may have been uses. */
 static void add_meta(struct repair *r, int64_t wall_ms)
 {
 	int64_t high = old_number(r, "SELECT high_tick FROM meta", 0);
@@ -256,7 +268,7 @@ static enum err fresh_make(struct repair *r)
 		add_evidence(r, wall_ms);
 		e = d->fault;
 	}
-	if (e == OK)   /* one file, without a WAL beside it, is what is moved */
+	if (e == OK) /* one file, without a WAL beside it, is what is moved */
 		e = db_exec(d->handle, "COMMIT; PRAGMA journal_mode=DELETE");
 	db_rollback(d);
 	db_close(d);
@@ -272,7 +284,8 @@ static enum err move(const char *from, const char *to)
 	return errno == ENOSPC ? ERR_STORE_FULL : ERR_STORE_IO;
 }
 
-/* The database goes first: while none is there everybody refuses, and no -wal meets a database not its own. */
+/* The database goes first: while none is there everybody refuses, and no -wal meets a database not
+ * its own. */
 static enum err put_aside(struct repair *r)
 {
 	static const char *const tails[] = { "", "-wal", "-shm" };
@@ -282,7 +295,8 @@ static enum err put_aside(struct repair *r)
 	clock_format_utc(clock_wall_ms(), when, sizeof(when));
 	for (size_t i = 0; i < ARRAY_LEN(tails) && e == OK; i++) {
 		CLEANUP(free_charp) char *from = xasprintf("%s%s", r->paths.database, tails[i]);
-		CLEANUP(free_charp) char *to = xasprintf("%s.broken-%s%s", r->paths.database, when, tails[i]);
+		CLEANUP(free_charp)
+		char *to = xasprintf("%s.broken-%s%s", r->paths.database, when, tails[i]);
 		e = move(from, to);
 	}
 	return e;

@@ -3,7 +3,8 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
-#define CLOSE_WAIT_MS 300   /* for the gate, once, at the end of a process that must be gone within 1 s */
+/* For the gate, once, at the end of a process that must be gone within 1 s. */
+#define CLOSE_WAIT_MS 300
 
 /* ---- the machine's clocks ---- */
 
@@ -32,7 +33,11 @@ static void machine_boot_name(void *arg, char *out, size_t size)
 }
 
 static const struct store_clock machine_clock = {
-	machine_wall_ms, machine_boot_ms, machine_mono_ms, machine_boot_name, NULL,
+	machine_wall_ms,
+	machine_boot_ms,
+	machine_mono_ms,
+	machine_boot_name,
+	NULL,
 };
 
 /* ---- life ---- */

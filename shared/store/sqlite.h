@@ -27,7 +27,14 @@ struct paths {
 	char *state_dir, *database, *wal, *keys, *marker;
 };
 
-struct file_id { uint64_t device, inode; };
+struct file_id {
+	uint64_t device, inode;
+};
+
+struct tail {
+	uint64_t seq;                             /* 0 = no row */
+	uint8_t chain[32];
+};
 
 struct store {
 	struct store_options options;             /* state_dir is paths.state_dir */
@@ -36,14 +43,19 @@ struct store {
 	struct gate *gate;
 	struct presence *presence;                /* the gate's */
 	struct wake *wake;                        /* NULL until the session joined */
-	char session[ID_SIZE];                    /* "" until the session joined */
+	struct wal *wal;
 
 	/* the file */
 	struct db db;
 	struct file_id file, wal_file;            /* of the open database */
-	bool is_corrupt;                          /* SQLite said so: not touched again until another file stands there */
 	struct meta meta;                         /* as last read */
-	struct { uint64_t seq; uint8_t chain[32]; char instance[ID_SIZE]; } seen;  /* newest row known committed: an older copy lacks it */
+	struct tail seen;                         /* the newest row known committed, */
+	char seen_instance[ID_SIZE];              /* and where: an older copy lacks it */
+	bool is_corrupt;                          /* SQLite said so: not touched again until another file stands there */
+
+	/* the session */
+	char session[ID_SIZE];                    /* "" until it joined */
+	uint32_t admitted_n;                      /* when to forget old entries */
 
 	/* time */
 	char boot[96];
@@ -55,19 +67,14 @@ struct store {
 	/* the turn */
 	struct list submitted;
 	size_t submitted_n, deferred_n;           /* deferred: kept ones of a failed turn, first in the list, wait for retry_at_ms */
-	bool is_telling, is_waiting;
-	int64_t waiting_since_ms;
-	enum err why;                             /* the last transaction failed with this */
-	int64_t retry_at_ms, retry_after_ms;      /* retry_at_ms -1 = none */
-	struct { uint64_t seq; uint8_t chain[32]; } tail;  /* newest audit row inside this transaction; seq 0 = not read yet */
-	bool has_tail;
-
-	uint32_t admitted_n;                      /* when to forget old entries */
-
-	/* the WAL */
-	struct wal *wal;
-	bool is_marking;                          /* the turn that comes writes is_synced = 1 */
 	struct op mark;
+	struct tail tail;                         /* the newest audit row inside this transaction, once has_tail */
+	int64_t waiting_since_ms;
+	int64_t retry_at_ms, retry_after_ms;      /* retry_at_ms -1 = none */
+	enum err why;                             /* the last transaction failed with this */
+	bool has_tail;
+	bool is_telling, is_waiting;
+	bool is_marking;                          /* the turn that comes writes is_synced = 1 */
 };
 
 /* ---- sqlite_file.c ---- */

@@ -1,8 +1,8 @@
 #include "store/sqlite.h"
 #include "base/clock.h"
 
-#define PAGE_US     50000   /* a reader that stays longer keeps the WAL from being reset */
-#define CLOCK_EVERY 64      /* rows between two looks at the clock */
+#define PAGE_US     50000 /* a reader that stays longer keeps the WAL from being reset */
+#define CLOCK_EVERY 64    /* rows between two looks at the clock */
 
 static void read_tail(struct store *s)
 {
@@ -25,9 +25,10 @@ uint64_t audit_append(struct store *s, const struct evidence *e)
 	uint64_t seq = s->tail.seq + 1;
 	evidence_chain(s->tail.chain, seq, e->digest, chain);
 	db_run(&s->db, SQL_AUDIT_PUT,
-		BIND(num((int64_t)seq), text(e->call), text(evidence_kind_text(e->kind)), num(e->at_ms),
-			text(e->agent), text(e->backend), text(e->tool), text(e->verdict), text_of(e->body),
-			hash_of(e->args_hash), hash_of(e->digest), hash_of(chain)));
+		BIND(num((int64_t)seq), text(e->call), text(evidence_kind_text(e->kind)),
+			num(e->at_ms), text(e->agent), text(e->backend), text(e->tool),
+			text(e->verdict), text_of(e->body), hash_of(e->args_hash),
+			hash_of(e->digest), hash_of(chain)));
 	if (s->db.fault != OK)
 		return 0;
 	s->tail.seq = seq;
@@ -67,8 +68,8 @@ static struct audit_row row_of(sqlite3_stmt *q)
 
 struct reading {
 	enum sql statement;
-	uint64_t from;                /* rows beyond it */
-	uint64_t floor;               /* and above this */
+	uint64_t from;  /* rows beyond it */
+	uint64_t floor; /* and above this */
 	uint32_t left;
 	audit_row_fn *fn;
 	void *arg;
@@ -93,7 +94,8 @@ static bool read_page(struct store *s, struct reading *r)
 	return false;
 }
 
-enum err store_audit_read(struct store *s, const struct audit_filter *f, audit_row_fn *fn, void *arg)
+enum err store_audit_read(
+	struct store *s, const struct audit_filter *f, audit_row_fn *fn, void *arg)
 {
 	struct reading r = {
 		.statement = f->is_newest_first ? SQL_AUDIT_NEWEST : SQL_AUDIT_OLDEST,

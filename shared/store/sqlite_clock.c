@@ -1,7 +1,7 @@
 #include "store/sqlite.h"
 #include "base/clock.h"
 
-#define MARK_EVERY_MS 1000   /* how old the stored high-water mark may be */
+#define MARK_EVERY_MS 1000 /* how old the stored high-water mark may be */
 
 bool meta_read(struct store *s)
 {
@@ -43,8 +43,8 @@ static int64_t boot(const struct store *s)
 	return s->clock.boot_ms(s->clock.arg);
 }
 
-/* Across a boot nothing better is known than what the wall clock says passed since the mark, and never less than
- * none. Measured from the mark, steps of the wall clock before it do not count. */
+/* Across a boot nothing better is known than what the wall clock says passed since the mark, and
+ * never less than none. Measured from the mark, steps of the wall clock before it do not count. */
 static int64_t offset_by_wall(const struct store *s)
 {
 	int64_t passed = wall(s) - s->meta.high_at;
@@ -88,7 +88,8 @@ void store_now(const struct store *s, struct now *out)
 		out->tick_ms = s->latest_tick;
 }
 
-/* The first process after a boot of the machine: what an unclean end lost, it lost before this boot began. */
+/* The first process after a boot of the machine: what an unclean end lost, it lost before this boot
+ * began. */
 static void note_boot(struct store *s)
 {
 	char body[160];
@@ -102,8 +103,14 @@ static void note_boot(struct store *s)
 	snprintf(body, sizeof(body), "{\"boot\":\"%s\",\"is_clean\":%s}", s->boot,
 		was_synced ? "true" : "false");
 	struct evidence e = {
-		.call = "", .agent = "", .backend = "", .tool = "", .verdict = "boot",
-		.kind = EVIDENCE_BOOT, .at_ms = s->now.wall_ms, .body = span_of(body),
+		.call = "",
+		.agent = "",
+		.backend = "",
+		.tool = "",
+		.verdict = "boot",
+		.kind = EVIDENCE_BOOT,
+		.at_ms = s->now.wall_ms,
+		.body = span_of(body),
 	};
 	evidence_seal(&e);
 	audit_append(s, &e);
@@ -139,7 +146,7 @@ void clock_begin(struct store *s)
 void clock_end(struct store *s, bool wrote)
 {
 	int64_t synced = s->is_marking ? 1 : 0;
-	bool is_probe = s->why != OK;   /* after a failure: can it be written again? */
+	bool is_probe = s->why != OK; /* after a failure: can it be written again? */
 	bool is_old = is_probe || s->now.tick_ms - s->meta.high_tick >= MARK_EVERY_MS;
 
 	if (!wrote && !is_probe && s->meta.is_synced >= synced)

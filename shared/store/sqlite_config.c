@@ -1,7 +1,7 @@
 #include "store/sqlite.h"
 
 struct generation {
-	uint64_t number;          /* 0 = none */
+	uint64_t number; /* 0 = none */
 	uint8_t hash[32];
 };
 

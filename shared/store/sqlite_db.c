@@ -2,7 +2,8 @@
 #include <assert.h>
 #include <errno.h>
 
-#define MAX_ROW_BYTES (32 * 1024 * 1024)  /* above any body the audit takes; SQLite's own default is 1 GB */
+/* Above any body the audit takes; SQLite's own default is 1 GB. */
+#define MAX_ROW_BYTES (32 * 1024 * 1024)
 
 static const char *const texts[] = {
 #define SQL(name, text) [SQL_##name] = (text),
@@ -21,11 +22,11 @@ static enum err error_of_io(sqlite3 *handle)
 		switch (causes[i]) {
 		case ENOSPC:
 		case EDQUOT:
-		case EFBIG:  return ERR_STORE_FULL;
+		case EFBIG: return ERR_STORE_FULL;
 		case EROFS:
 		case EACCES:
-		case EPERM:  return ERR_STORE_READONLY;
-		default:     break;
+		case EPERM: return ERR_STORE_READONLY;
+		default: break;
 		}
 	}
 	return ERR_STORE_IO;
@@ -37,20 +38,20 @@ enum err db_error(sqlite3 *handle, int code)
 		return ERR_STORE_MOVED;
 	switch (code & 0xff) {
 	case SQLITE_BUSY:
-	case SQLITE_LOCKED:     return ERR_STORE_LOCKED;
-	case SQLITE_FULL:       return ERR_STORE_FULL;
+	case SQLITE_LOCKED: return ERR_STORE_LOCKED;
+	case SQLITE_FULL: return ERR_STORE_FULL;
 	case SQLITE_READONLY:
-	case SQLITE_PERM:       return ERR_STORE_READONLY;
+	case SQLITE_PERM: return ERR_STORE_READONLY;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-	case SQLITE_ERROR:      /* our tables are not there: it is not our database any more */
-	case SQLITE_SCHEMA:     return ERR_STORE_CORRUPT;
+	case SQLITE_ERROR: /* our tables are not there: it is not our database any more */
+	case SQLITE_SCHEMA: return ERR_STORE_CORRUPT;
 	case SQLITE_CONSTRAINT:
 	case SQLITE_TOOBIG:
-	case SQLITE_MISMATCH:   return ERR_INVALID;
+	case SQLITE_MISMATCH: return ERR_INVALID;
 	case SQLITE_CANTOPEN:
-	case SQLITE_IOERR:      return error_of_io(handle);
-	default:                return ERR_STORE_IO;
+	case SQLITE_IOERR: return error_of_io(handle);
+	default: return ERR_STORE_IO;
 	}
 }
 
@@ -88,6 +89,7 @@ static int count_wal_pages(void *arg, sqlite3 *handle, const char *name, int pag
 	return SQLITE_OK;
 }
 
+/* clang-format off */
 static void set_limits(sqlite3 *handle)
 {
 	static const struct {
@@ -118,11 +120,13 @@ static void harden(sqlite3 *handle)
 		sqlite3_db_config(handle, switches[i].what, switches[i].value, NULL);
 	set_limits(handle);
 }
+/* clang-format on */
 
-/* synchronous is here so that db->is_full starts true to the connection. A WAL that is reset shrinks to 16 MiB. */
-#define PRAGMAS                                                                                     \
-	"PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"                  \
-	"PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON; PRAGMA synchronous=NORMAL;"           \
+/* synchronous is here so that db->is_full starts true to the connection. A WAL that is reset
+ * shrinks to 16 MiB. */
+#define PRAGMAS                                                                                    \
+	"PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"                 \
+	"PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON; PRAGMA synchronous=NORMAL;"          \
 	"PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=16777216;"
 
 static int is_wal(void *arg, int columns, char **values, char **names)
@@ -151,7 +155,8 @@ enum err db_exec(sqlite3 *handle, const char *sql)
 	return db_error(handle, sqlite3_extended_errcode(handle));
 }
 
-#define OPEN_FLAGS (SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE)
+#define OPEN_FLAGS                                                                                 \
+	(SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE)
 
 enum err db_open_damaged(sqlite3 **handle, const char *path)
 {
@@ -185,7 +190,7 @@ void db_close(struct db *d)
 	for (int i = 0; i < SQL_N; i++)
 		sqlite3_finalize(d->statements[i]);
 	int code = sqlite3_close(d->handle);
-	assert(code == SQLITE_OK);  /* BUSY: a statement was not in the table */
+	assert(code == SQLITE_OK); /* BUSY: a statement was not in the table */
 	*d = (struct db){ 0 };
 }
 
@@ -242,7 +247,7 @@ static int bind_one(sqlite3_stmt *q, int i, const struct bind *b)
 	struct span s = b->bytes;
 
 	switch (b->kind) {
-	case BIND_INT:  return sqlite3_bind_int64(q, i, b->number);
+	case BIND_INT: return sqlite3_bind_int64(q, i, b->number);
 	case BIND_TEXT: return sqlite3_bind_text64(q, i, s.at, s.len, SQLITE_STATIC, SQLITE_UTF8);
 	case BIND_BLOB: return sqlite3_bind_blob64(q, i, s.at, s.len, SQLITE_STATIC);
 	}

@@ -6,8 +6,8 @@
 #include "base/path.h"
 #include "base/xalloc.h"
 
-#define BUSY_AT_OPEN_MS 1000   /* another program may hold it, or a crash is being recovered */
-#define HEADER_BYTES    72     /* "SQLite format 3\0" ... application_id at 68, big-endian */
+#define BUSY_AT_OPEN_MS 1000 /* another program may hold it, or a crash is being recovered */
+#define HEADER_BYTES    72   /* "SQLite format 3\0" ... application_id at 68, big-endian */
 
 enum err paths_init(struct paths *p, const char *state_dir, struct problem *why)
 {
@@ -87,7 +87,7 @@ enum err file_make_empty(const char *path)
 	case EDQUOT: return ERR_STORE_FULL;
 	case EROFS:
 	case EACCES: return ERR_STORE_READONLY;
-	default:     return ERR_STORE_IO;
+	default: return ERR_STORE_IO;
 	}
 }
 
@@ -117,11 +117,12 @@ static bool header_is_ours(struct store *s)
 	char header[HEADER_BYTES];
 
 	return db_read_header(&s->db, header, sizeof(header)) &&
-	       memcmp(header, "SQLite format 3", 16) == 0 && memcmp(header + 68, id, sizeof(id)) == 0;
+	       memcmp(header, "SQLite format 3", 16) == 0 &&
+	       memcmp(header + 68, id, sizeof(id)) == 0;
 }
 
-/* A new database: its row, then everything into the main file, so that its header can be recognised, then the
- * marker. Killed before the marker it is found here again and finished. */
+/* A new database: its row, then everything into the main file, so that its header can be
+ * recognised, then the marker. Killed before the marker it is found here again and finished. */
 static enum err finish_first(struct store *s)
 {
 	int64_t wall_ms = s->clock.wall_ms(s->clock.arg);
@@ -132,7 +133,8 @@ static enum err finish_first(struct store *s)
 		return s->db.fault;
 	sqlite3 *handle = s->db.handle;
 	int code = sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	return code == SQLITE_OK ? marker_write(&s->paths, s->meta.instance) : db_error(handle, code);
+	return code == SQLITE_OK ? marker_write(&s->paths, s->meta.instance)
+				 : db_error(handle, code);
 }
 
 /* Is what we opened the database of this folder, and no older copy of it? */
@@ -144,11 +146,11 @@ static enum err check_identity(struct store *s)
 	enum err e = marker_read(&s->paths, instance);
 	if (e != OK)
 		return e;
-	if (strcmp(instance, s->meta.replaces) == 0)   /* a repair was killed before its last step */
+	if (strcmp(instance, s->meta.replaces) == 0) /* a repair was killed before its last step */
 		return marker_write(&s->paths, s->meta.instance);
 	if (strcmp(instance, s->meta.instance) != 0)
 		return ERR_STORE_MOVED;
-	if (s->seen.seq == 0 || strcmp(s->seen.instance, instance) != 0)
+	if (s->seen.seq == 0 || strcmp(s->seen_instance, instance) != 0)
 		return OK;
 	int64_t seq = (int64_t)s->seen.seq;
 	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_AUDIT_CHAIN, BIND(num(seq)));
@@ -184,11 +186,13 @@ static void explain(const struct store *s, enum err e, struct problem *why)
 	if (why->text[0])
 		return;
 	if (e == ERR_STORE_MISSING)
-		what = "it is missing, but it was there before: put it back, or run `aegisctl repair`";
+		what = "it is missing, but it was there before: put it back, or run `aegisctl "
+		       "repair`";
 	else if (e == ERR_STORE_CORRUPT)
 		what = "it is damaged or not a database of Aegis: run `aegisctl repair`";
 	else if (e == ERR_STORE_MOVED)
-		what = "it is not the database this folder had: put it back, or run `aegisctl repair`";
+		what = "it is not the database this folder had: put it back, or run `aegisctl "
+		       "repair`";
 	else if (e == ERR_NOT_FOUND)
 		what = "there is none yet: no call was made";
 	problem_set(why, "%s: %s", s->paths.database, what);
@@ -236,7 +240,7 @@ enum err file_check(struct store *s)
 	if (s->db.handle && file_is(s->paths.database, &s->file))
 		return s->is_corrupt || !header_is_ours(s) ? ERR_STORE_CORRUPT : OK;
 	if (s->db.handle && file_is(s->paths.wal, &s->wal_file))
-		return ERR_STORE_MOVED;   /* another database beside our WAL: they would be mixed */
+		return ERR_STORE_MOVED; /* another database beside our WAL: they would be mixed */
 	file_close(s);
 	return file_open(s, NULL);
 }

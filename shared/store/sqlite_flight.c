@@ -1,7 +1,8 @@
 #include "store/sqlite.h"
 #include "base/xalloc.h"
 
-#define KEYS_MAX_BYTES (64 * 1024)   /* LIMITS_MAX_CLAIMS keys of names and globs that config has capped */
+/* LIMITS_MAX_CLAIMS keys of names and globs that config has capped. */
+#define KEYS_MAX_BYTES (64 * 1024)
 
 /* ---- the commit point ---- */
 
@@ -22,9 +23,9 @@ static void flight_put(struct store *s, const struct commit *c, uint64_t intent_
 	if (!claims_join_keys(&c->limits, &keys))
 		db_fault(&s->db, ERR_INVALID);
 	db_run(&s->db, SQL_FLIGHT_PUT,
-		BIND(text(f->id), num(owner), text(f->tenant), text(f->agent), text(f->backend), text(f->tool),
-			hash_of(f->args_hash), num((int64_t)intent_seq), num(now), num(now + c->deadline_ms),
-			text_of(buf_span(&keys))));
+		BIND(text(f->id), num(owner), text(f->tenant), text(f->agent), text(f->backend),
+			text(f->tool), hash_of(f->args_hash), num((int64_t)intent_seq), num(now),
+			num(now + c->deadline_ms), text_of(buf_span(&keys))));
 	buf_release(&keys);
 }
 
@@ -32,8 +33,11 @@ static void commit_carry_out(struct store *s, struct op *op, void *request)
 {
 	struct commit *c = request;
 	struct admission a = {
-		.call = c->call, .claims = &c->limits, .why = &c->why,
-		.is_holding = c->is_holding, .tick = TICK_OPEN,
+		.call = c->call,
+		.claims = &c->limits,
+		.why = &c->why,
+		.is_holding = c->is_holding,
+		.tick = TICK_OPEN,
 	};
 
 	if (c->config_path && !is_in_force(s, c)) {
@@ -70,8 +74,8 @@ enum err store_flight_is_ours(struct store *s, const char *call, uint32_t epoch,
 
 struct flight {
 	bool is_there;
-	int64_t started_tick, stamped_tick;   /* stamped_tick 0: its uses are open */
-	char *keys;                           /* owned */
+	int64_t started_tick, stamped_tick; /* stamped_tick 0: its uses are open */
+	char *keys;                         /* owned */
 };
 
 static struct flight flight_of(sqlite3_stmt *q)
@@ -86,7 +90,8 @@ static struct flight flight_of(sqlite3_stmt *q)
 
 static struct flight flight_end(struct store *s, const char *call, uint32_t owner)
 {
-	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_FLIGHT_END, BIND(text(call), num(owner)));
+	CLEANUP(db_end)
+	sqlite3_stmt *q = db_start(&s->db, SQL_FLIGHT_END, BIND(text(call), num(owner)));
 
 	return db_row(&s->db, q) ? flight_of(q) : (struct flight){ 0 };
 }
@@ -94,7 +99,8 @@ static struct flight flight_end(struct store *s, const char *call, uint32_t owne
 static struct flight flight_stamp(struct store *s, const char *call, int64_t tick)
 {
 	int64_t owner = gate_number(s->gate);
-	CLEANUP(db_end) sqlite3_stmt *q =
+	CLEANUP(db_end)
+	sqlite3_stmt *q =
 		db_start(&s->db, SQL_FLIGHT_STAMP, BIND(text(call), num(owner), num(tick)));
 
 	return db_row(&s->db, q) ? flight_of(q) : (struct flight){ 0 };
@@ -135,7 +141,8 @@ static void flight_is_unknown(struct store *s, const struct call_facts *f, int64
 			num(s->now.tick_ms + hold_ms)));
 }
 
-/* Somebody else called it UNKNOWN meanwhile: its use stays, but what became of it is known after all. */
+/* Somebody else called it UNKNOWN meanwhile: its use stays, but what became of it is known after
+ * all. */
 static void settle_late(struct store *s, const struct settle *e)
 {
 	const char *as = e->is_refund ? "not_done" : "done";

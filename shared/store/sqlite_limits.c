@@ -1,11 +1,11 @@
-/* Counting by an exact sliding log: one entry per key and call, and per key and window length a count of the
- * entries in it (live) with the mark up to which those that left were subtracted, each once. */
+/* Counting by an exact sliding log: one entry per key and call, and per key and window length a
+ * count of the entries in it (live) with the mark up to which those that left were subtracted. */
 #include "store/sqlite.h"
 
-#define GUARD_MS       50                    /* DESIGN.md section 2: free when now - stamp > W + 50 ms */
-#define KEPT_MS        (24 * 3600 * 1000LL)  /* history an edited limit finds */
-#define FORGET_EVERY   16                    /* admissions between two looks for old entries, */
-#define FORGET_AT_ONCE 64                    /* and how many go then: shrinking, yet each operation short */
+#define GUARD_MS       50                   /* free when now - stamp > W + 50 ms */
+#define KEPT_MS        (24 * 3600 * 1000LL) /* history an edited limit finds */
+#define FORGET_EVERY   16                   /* admissions between two looks for old entries, */
+#define FORGET_AT_ONCE 64                   /* and how many go then: each operation stays short */
 
 /* Entries with tick <= this have left a window of that length. */
 static int64_t mark_of(const struct store *s, int64_t window_ms)
@@ -30,13 +30,15 @@ struct window {
 	int64_t window_ms, live, from_tick;
 };
 
-/* The count as of now. True: it differs from what is stored, because entries left or the window is new. */
+/* The count as of now. True: it differs from what is stored, because entries left or the window is
+ * new. */
 static bool window_look(struct store *s, struct window *w)
 {
 	int64_t mark = mark_of(s, w->window_ms);
 	bool is_stored = false;
 	{
-		CLEANUP(db_end) sqlite3_stmt *q =
+		CLEANUP(db_end)
+		sqlite3_stmt *q =
 			db_start(&s->db, SQL_WINDOW_GET, BIND(text(w->key), num(w->window_ms)));
 		is_stored = db_row(&s->db, q);
 		w->live = is_stored ? sqlite3_column_int64(q, 0) : 0;
@@ -72,10 +74,11 @@ static int64_t closed_for_ms(const struct store *s, int64_t window_ms)
 	return left > 0 ? left : 0;
 }
 
-/* The earliest time a place can be free if all that wait or run stay; -1 when only their end frees one. */
+/* The earliest time a place can be free if all that wait or run stay; -1 when only their end frees
+ * one. */
 static int64_t retry_after_ms(struct store *s, const struct window *w, uint32_t max_count)
 {
-	int64_t skip = w->live - max_count;   /* so many must leave besides the oldest */
+	int64_t skip = w->live - max_count; /* so many must leave besides the oldest */
 	int64_t tick = db_number(&s->db, SQL_ENTRY_OLDEST, -1,
 		BIND(text(w->key), num(w->from_tick), num(skip > 0 ? skip : 0)));
 
@@ -141,7 +144,8 @@ static bool all_fit(struct store *s, const struct admission *a)
 	return !is_full;
 }
 
-/* A window whose mark lies behind what is forgotten is dropped: it is counted anew when it is claimed again. */
+/* A window whose mark lies behind what is forgotten is dropped: it is counted anew when it is
+ * claimed again. */
 static void forget_old(struct store *s, const char *key)
 {
 	int64_t longest = db_number(&s->db, SQL_WINDOW_LONGEST, 0, BIND(text(key)));
@@ -158,7 +162,8 @@ static void take_place(struct store *s, const struct admission *a, const char *k
 	int64_t owner = gate_number(s->gate), moved = 0;
 
 	if (a->is_holding)
-		moved = db_run(d, SQL_ENTRY_MOVE, BIND(text(key), num(TICK_HELD), num(a->tick), text(call)));
+		moved = db_run(d, SQL_ENTRY_MOVE,
+			BIND(text(key), num(TICK_HELD), num(a->tick), text(call)));
 	if (moved != 0)
 		return;
 	db_run(d, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(call), num(owner)));
@@ -213,7 +218,7 @@ static const char *next_key(char **rest)
 void uses_stamp(struct store *s, struct uses *u, int64_t tick)
 {
 	struct db *d = &s->db;
-	bool is_late = s->now.tick_ms - tick > GUARD_MS;   /* else no mark can have passed it */
+	bool is_late = s->now.tick_ms - tick > GUARD_MS; /* else no mark can have passed it */
 
 	for (const char *key; (key = next_key(&u->keys));) {
 		int64_t moved = db_run(
@@ -246,7 +251,9 @@ void holds_drop_of(struct store *s, uint32_t owner)
 static void hold_carry_out(struct store *s, struct op *op, void *request)
 {
 	struct hold *h = request;
-	struct admission a = { .call = h->call, .claims = &h->limits, .why = &h->why, .tick = TICK_HELD };
+	struct admission a = {
+		.call = h->call, .claims = &h->limits, .why = &h->why, .tick = TICK_HELD
+	};
 
 	op->answer = limits_admit(s, &a) ? HELD : HOLD_LIMITED;
 }

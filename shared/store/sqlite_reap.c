@@ -1,9 +1,11 @@
-/* What the dead leave: holds go, sessions go, calls under way become UNKNOWN; whoever notices does it. */
+/* What the dead leave: holds go, sessions go, calls under way become UNKNOWN. Whoever notices does it.
+ */
 #include "store/sqlite.h"
 #include "base/xalloc.h"
 
-#define OWNERS_AT_ONCE  1024
-#define UNKNOWN_HOLD_MS (10 * 60 * 1000)  /* on_unknown_hold's default: the rules of the dead are not known */
+#define OWNERS_AT_ONCE 1024
+/* The default of on_unknown_hold: the rules of the dead are not known. */
+#define UNKNOWN_HOLD_MS (10 * 60 * 1000)
 
 /* ---- one lost call ---- */
 
@@ -50,8 +52,13 @@ static void testify(struct store *s, const struct lost *l, const char *cause)
 		"{\"cause\":\"%s\",\"executed\":\"%s\",\"found_by\":%u,\"owner\":%u}", cause,
 		executed_text(EXECUTED_UNKNOWN), gate_number(s->gate), l->owner);
 	struct evidence e = {
-		.call = l->call, .agent = l->agent, .backend = l->backend, .tool = l->tool,
-		.verdict = "unknown", .kind = EVIDENCE_OUTCOME, .at_ms = s->now.wall_ms,
+		.call = l->call,
+		.agent = l->agent,
+		.backend = l->backend,
+		.tool = l->tool,
+		.verdict = "unknown",
+		.kind = EVIDENCE_OUTCOME,
+		.at_ms = s->now.wall_ms,
 		.body = span_of(body),
 	};
 	memcpy(e.args_hash, l->args_hash, sizeof(e.args_hash));
@@ -62,7 +69,10 @@ static void testify(struct store *s, const struct lost *l, const char *cause)
 static void give_up(struct store *s, const struct lost *l, const char *cause)
 {
 	struct call_facts call = {
-		.tenant = l->tenant, .agent = l->agent, .backend = l->backend, .tool = l->tool,
+		.tenant = l->tenant,
+		.agent = l->agent,
+		.backend = l->backend,
+		.tool = l->tool,
 	};
 
 	snprintf(call.id, sizeof(call.id), "%s", l->call);
@@ -112,14 +122,15 @@ static uint32_t reap_dead(struct store *s)
 	return s->db.fault == OK ? (uint32_t)dead.n : 0;
 }
 
-/* A living owner whose call is past its deadline may be stopped. Its own late settle finds the flight gone. */
+/* A living owner whose call is past its deadline may be stopped. Its own late settle finds the
+ * flight gone. */
 static void reap_late(struct store *s)
 {
 	int64_t self = gate_number(s->gate);
 
 	while (s->db.fault == OK) {
-		CLEANUP(lost_release) struct lost l =
-			lost_next(s, SQL_FLIGHT_LATE, BIND(num(s->now.tick_ms), num(self)));
+		CLEANUP(lost_release)
+		struct lost l = lost_next(s, SQL_FLIGHT_LATE, BIND(num(s->now.tick_ms), num(self)));
 		if (!l.is_there)
 			break;
 		give_up(s, &l, "deadline");
@@ -147,7 +158,7 @@ static bool has_something(struct store *s)
 	struct now now;
 
 	if (read_begin(s) != OK)
-		return true;   /* the turn will say why */
+		return true; /* the turn will say why */
 	store_now(s, &now);
 	find_dead(s, &dead);
 	int64_t self = gate_number(s->gate);

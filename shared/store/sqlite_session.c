@@ -9,13 +9,14 @@ static void join_carry_out(struct store *s, struct op *op, void *request)
 	(void)op;
 	reap(s);
 	db_run(&s->db, SQL_SESSION_PUT,
-		BIND(text(me->id), num(number), text(me->kind), text(me->agent), num(me->identity_level),
-			num((int64_t)me->uid), text(me->tenant), text(me->client),
-			text(me->client_version), text(me->backend), num((int64_t)getpid()),
-			text(AEGIS_VERSION), num(s->now.wall_ms)));
+		BIND(text(me->id), num(number), text(me->kind), text(me->agent),
+			num(me->identity_level), num((int64_t)me->uid), text(me->tenant),
+			text(me->client), text(me->client_version), text(me->backend),
+			num((int64_t)getpid()), text(AEGIS_VERSION), num(s->now.wall_ms)));
 }
 
-/* The sockets come first: who finds the row may ring at once. Without them others still look once a second. */
+/* The sockets come first: who finds the row may ring at once. Without them others still look once a
+ * second. */
 void store_session_join(struct store *s, struct op *op, const struct session *me)
 {
 	op->needs_full = false;

@@ -2,14 +2,14 @@
 #include <assert.h>
 #include "base/log.h"
 
-#define RETRY_FIRST_MS  100
-#define RETRY_MOST_MS   2000
-#define BUSY_LEAST_MS   20     /* while another program holds the database: the loop must go on */
+#define RETRY_FIRST_MS 100
+#define RETRY_MOST_MS  2000
+#define BUSY_LEAST_MS  20 /* while another program holds the database: the loop must go on */
 
 /* ---- submitting and telling ---- */
 
-void turn_submit(
-	struct store *s, struct op *op, void (*carry_out)(struct store *, struct op *, void *), void *request)
+void turn_submit(struct store *s, struct op *op,
+	void (*carry_out)(struct store *, struct op *, void *), void *request)
 {
 	assert(!op->is_submitted);
 	op->carry_out = carry_out;
@@ -21,7 +21,8 @@ void turn_submit(
 	s->submitted_n++;
 }
 
-/* Takes ops out of the turn and tells them, in order; ops submitted meanwhile stand in the next turn. */
+/* Takes ops out of the turn and tells them, in order; ops submitted meanwhile stand in the next
+ * turn. */
 static void tell(struct store *s, struct list *done)
 {
 	bool was_telling = s->is_telling;
@@ -114,9 +115,8 @@ static void remember(struct store *s)
 {
 	if (!s->has_tail)
 		return;
-	s->seen.seq = s->tail.seq;
-	memcpy(s->seen.chain, s->tail.chain, sizeof(s->seen.chain));
-	memcpy(s->seen.instance, s->meta.instance, sizeof(s->seen.instance));
+	s->seen = s->tail;
+	memcpy(s->seen_instance, s->meta.instance, sizeof(s->seen_instance));
 }
 
 static enum err transact(struct store *s)
@@ -146,12 +146,14 @@ static enum err transact(struct store *s)
 		return OK;
 	remember(s);
 	wal_committed(s->wal, is_full);
+	/* is_synced = 0 must be on disk before anything that may be lost. */
 	if (s->meta.is_synced == 1 && !is_full && !s->is_marking)
-		wal_sync_now(s->wal);   /* is_synced = 0 is on disk before anything that may be lost */
+		wal_sync_now(s->wal);
 	return OK;
 }
 
-/* Says in the file that everything is on disk: the transaction is FULL, and clock_end writes the row. */
+/* Says in the file that everything is on disk: the transaction is FULL, and clock_end writes the
+ * row. */
 static void mark_carry_out(struct store *s, struct op *op, void *request)
 {
 	(void)s;
@@ -215,7 +217,8 @@ static void leave(struct store *s)
 		gate_leave(s->gate);
 }
 
-/* Inside the gate. A gate that was replaced is no gate: the one that stands there now has to be won. */
+/* Inside the gate. A gate that was replaced is no gate: the one that stands there now has to be
+ * won. */
 static enum err carry_out_inside(struct store *s)
 {
 	int busy = busy_ms(s);
@@ -230,7 +233,7 @@ static enum err carry_out_inside(struct store *s)
 	db_set_busy(&s->db, busy);
 	e = transact(s);
 	if (e == OK && is_contended && wal_checkpoint_is_due(s->wal))
-		wal_checkpoint(s->wal);   /* or it would wait for the gate again and again */
+		wal_checkpoint(s->wal); /* or it would wait for the gate again and again */
 	return e;
 }
 
@@ -252,8 +255,9 @@ static void turn_carry_out(struct store *s)
 	bool is_gate_lost = e == ERR_STORE_MOVED && gate_check(s->gate) != OK;
 
 	leave(s);
+	/* Nothing was begun: the caller tries again, at the gate that is there now. */
 	if (is_gate_lost && gate_reopen(s->gate) == OK)
-		return;   /* nothing was begun: the caller tries again, at the gate that is there now */
+		return;
 	note_result(s, e);
 	if (e == OK)
 		tell_all(s);
@@ -314,12 +318,8 @@ static bool turn_try(struct store *s)
 		return true;
 	}
 	switch (gate_try(s->gate)) {
-	case GATE_WON:
-		turn_carry_out(s);
-		return true;
-	case GATE_WAITING:
-		wait_for_gate(s);
-		return false;
+	case GATE_WON: turn_carry_out(s); return true;
+	case GATE_WAITING: wait_for_gate(s); return false;
 	case GATE_LATE:
 		wait_for_gate(s);
 		fail_all(s, ERR_STORE_BUSY, false);
@@ -339,7 +339,7 @@ static void checkpoint_try(struct store *s)
 		return;
 	}
 	if (gate_check(s->gate) == OK && file_check(s) == OK)
-		wal_checkpoint(s->wal);   /* else the next call finds out */
+		wal_checkpoint(s->wal); /* else the next call finds out */
 	gate_leave(s->gate);
 }
 

@@ -5,33 +5,34 @@
 #include <unistd.h>
 #include "base/xalloc.h"
 
-#define SYNC_AFTER_MS    700     /* an unsynced commit is on disk within 1 s, the fdatasync included */
-#define QUIET_AFTER_MS   1000
-#define MARK_AFTER_MS    30000
-#define PAGES_BUSY       4000    /* checkpoint at once: more is felt by others, less costs throughput */
-#define PAGES_QUIET      1000    /* checkpoint when quiet */
-#define RACE_FREE        3051003 /* before: a checkpoint racing a writer that resets the WAL can corrupt it */
+#define SYNC_AFTER_MS  700 /* an unsynced commit is on disk within 1 s, the fdatasync included */
+#define QUIET_AFTER_MS 1000
+#define MARK_AFTER_MS  30000
+#define PAGES_BUSY     4000 /* checkpoint at once: more is felt by others, less costs throughput */
+#define PAGES_QUIET    1000 /* checkpoint when quiet */
+/* Before this SQLite a checkpoint racing a writer that resets the WAL can corrupt it. */
+#define RACE_FREE 3051003
 
 struct wal {
 	struct store *store;
-	int fd;                                   /* ours, of the -wal file: SQLite keeps no locks on it */
-	int pages_done;                           /* length of the WAL at the last checkpoint */
+	int fd;         /* ours, of the -wal file: SQLite keeps no locks on it */
+	int pages_done; /* length of the WAL at the last checkpoint */
 	bool is_due;
-	int64_t sync_at_ms, quiet_at_ms, mark_at_ms;  /* mono; -1 = none */
+	int64_t sync_at_ms, quiet_at_ms, mark_at_ms; /* mono; -1 = none */
 
 	/* the helper that waits for the disk; what it shares is under lock */
 	bool has_thread;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	int asked_fd;                             /* to be synced and closed by the helper; -1 = none */
+	int asked_fd; /* to be synced and closed by the helper; -1 = none */
 	bool is_ending, has_failed;
 };
 
 static bool file_sync(int fd)
 {
 #ifdef __APPLE__
-	return fcntl(fd, F_FULLFSYNC) == 0;   /* fsync leaves it in the drive's cache there */
+	return fcntl(fd, F_FULLFSYNC) == 0; /* fsync leaves it in the drive's cache there */
 #else
 	return fdatasync(fd) == 0;
 #endif
@@ -42,8 +43,12 @@ struct wal *wal_new(struct store *s)
 	struct wal *w = xcalloc(1, sizeof(*w));
 
 	*w = (struct wal){
-		.store = s, .fd = -1, .asked_fd = -1,
-		.sync_at_ms = -1, .quiet_at_ms = -1, .mark_at_ms = -1,
+		.store = s,
+		.fd = -1,
+		.asked_fd = -1,
+		.sync_at_ms = -1,
+		.quiet_at_ms = -1,
+		.mark_at_ms = -1,
 	};
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
@@ -114,7 +119,7 @@ static bool start_thread(struct wal *w)
 	if (w->has_thread)
 		return true;
 	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);   /* signals are the main thread's */
+	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are the main thread's */
 	w->has_thread = pthread_create(&w->thread, NULL, wait_for_disk, w) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return w->has_thread;
@@ -167,7 +172,7 @@ static int pages_since(struct wal *w)
 	int pages = w->store->db.wal_pages;
 
 	if (pages < w->pages_done)
-		w->pages_done = 0;   /* the WAL was reset and begins anew */
+		w->pages_done = 0; /* the WAL was reset and begins anew */
 	return pages - w->pages_done;
 }
 
@@ -197,16 +202,19 @@ bool wal_checkpoint_is_due(const struct wal *w)
 void wal_checkpoint_early(struct wal *w)
 {
 	if (sqlite3_libversion_number() >= RACE_FREE)
-		sqlite3_wal_checkpoint_v2(w->store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		sqlite3_wal_checkpoint_v2(
+			w->store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-/* PASSIVE: nobody else writes, since we are inside the gate, and a reader is not waited for. When all was copied,
- * the next writer begins the WAL anew. What fails here is tried again later; nothing is lost by it. */
+/* PASSIVE: nobody else writes, since we are inside the gate, and a reader is not waited for. When
+ * all was copied, the next writer begins the WAL anew. What fails here is tried again later;
+ * nothing is lost by it. */
 void wal_checkpoint(struct wal *w)
 {
 	int pages = 0;
 
-	sqlite3_wal_checkpoint_v2(w->store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
+	sqlite3_wal_checkpoint_v2(
+		w->store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
 	w->pages_done = pages > 0 ? pages : 0;
 	w->is_due = false;
 	w->quiet_at_ms = -1;

@@ -89,7 +89,9 @@ struct config_put { const char *path; uint8_t hash[32]; uint64_t generation; /* 
 void store_config_put(struct store *s, struct op *op, struct config_put *p);     /* compare-and-set on seen_generation */
 
 /* ---- limits ---------------------------------------------------------------------------------------------------------------- */
-struct limit_refusal { const struct limit_claim *claim; uint32_t used, held; int64_t retry_after_ms; bool is_held; /* holds alone fill it */ };
+/* Of the window that stays full longest. retry_after_ms: the earliest possible time if all that wait or run stay; -1 = only the end
+ * of one of them frees a place. is_held: holds alone fill it. */
+struct limit_refusal { const struct limit_claim *claim; uint32_t used, held; int64_t retry_after_ms; bool is_held; };
 struct call_facts {
 	char id[ID_SIZE];
 	const char *tenant, *agent, *backend, *tool;

@@ -21,7 +21,8 @@ static int64_t number(const char *sql)
 {
 	sqlite3_stmt *q = NULL;
 
-	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK, "%s: %s", sql,
+		sqlite3_errmsg(db));
 	ck_assert_int_eq(sqlite3_step(q), SQLITE_ROW);
 	int64_t n = sqlite3_column_int64(q, 0);
 	sqlite3_finalize(q);
@@ -30,7 +31,8 @@ static int64_t number(const char *sql)
 
 static void sql(const char *text)
 {
-	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+	ck_assert_msg(
+		sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
 }
 
 START_TEST(an_empty_file_is_brought_to_the_newest_schema)
@@ -71,7 +73,8 @@ START_TEST(every_statement_of_the_store_fits_the_schema)
 	for (int i = 0; i < SQL_N; i++) {
 		sqlite3_stmt *q = NULL;
 		const char *tail = NULL;
-		ck_assert_msg(sqlite3_prepare_v2(db, texts[i], -1, &q, &tail) == SQLITE_OK, "%s: %s", texts[i], sqlite3_errmsg(db));
+		ck_assert_msg(sqlite3_prepare_v2(db, texts[i], -1, &q, &tail) == SQLITE_OK,
+			"%s: %s", texts[i], sqlite3_errmsg(db));
 		ck_assert_msg(*tail == '\0', "%s", texts[i]);
 		sqlite3_finalize(q);
 	}
@@ -81,7 +84,8 @@ END_TEST
 START_TEST(a_newer_schema_that_takes_us_is_left_as_it_is)
 {
 	ck_assert_int_eq(migrate_run(db, &why), OK);
-	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, high_at, is_synced)"
+	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, "
+	    "high_at, is_synced)"
 	    " VALUES (1, 1, 1, '', 0, 0, 0, 1); PRAGMA user_version = 50");
 	ck_assert_int_eq(migrate_run(db, &why), OK);
 	ck_assert_int_eq(number("PRAGMA user_version"), 50);
@@ -91,7 +95,8 @@ END_TEST
 START_TEST(a_newer_schema_that_refuses_us_is_named)
 {
 	ck_assert_int_eq(migrate_run(db, &why), OK);
-	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, high_at, is_synced)"
+	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, "
+	    "high_at, is_synced)"
 	    " VALUES (1, 50, 50, '', 0, 0, 0, 1); PRAGMA user_version = 50");
 	ck_assert_int_eq(migrate_run(db, &why), ERR_STORE_NEWER);
 	ck_assert_ptr_nonnull(strstr(why.text, "newer"));
@@ -108,7 +113,8 @@ END_TEST
 
 START_TEST(a_step_that_fails_leaves_nothing)
 {
-	sql("PRAGMA application_id = 0x41454749; CREATE TABLE limit_window (x)");   /* in the way of step 1 */
+	sql("PRAGMA application_id = 0x41454749; CREATE TABLE limit_window (x)"); /* in the way of
+										     step 1 */
 	ck_assert_int_lt(migrate_run(db, &why), 0);
 	ck_assert_int_eq(number("PRAGMA user_version"), 0);
 	ck_assert_int_eq(number("SELECT count(*) FROM sqlite_schema"), 1);

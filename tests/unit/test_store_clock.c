@@ -17,11 +17,15 @@ static int use(const char *key, int64_t window_ms, uint32_t max_count)
 	return call_once(&kit, LIMITS({ key, window_ms, max_count }), DONE);
 }
 
-/* The machine loses power: what is on disk stays, nobody says goodbye. Works on a copy, since the process here lives on. */
+/* The machine loses power: what is on disk stays, nobody says goodbye. Works on a copy, since the
+ * process here lives on. */
 static void power_fails(void)
 {
-	CLEANUP(free_charp) char *copy = xasprintf("cp -r %s %s.cut && rm -rf %s.cut/run", kit.folder, kit.folder, kit.folder);
-	CLEANUP(free_charp) char *back = xasprintf("rm -rf %s && mv %s.cut %s", kit.folder, kit.folder, kit.folder);
+	CLEANUP(free_charp)
+	char *copy = xasprintf(
+		"cp -r %s %s.cut && rm -rf %s.cut/run", kit.folder, kit.folder, kit.folder);
+	CLEANUP(free_charp)
+	char *back = xasprintf("rm -rf %s && mv %s.cut %s", kit.folder, kit.folder, kit.folder);
 
 	ck_assert_int_eq(system(copy), 0);
 	kit_close(&kit);
@@ -75,7 +79,7 @@ END_TEST
 START_TEST(suspend_counts_as_time)
 {
 	ck_assert_int_eq(use("k", HOUR, 1), COMMITTED);
-	kit.hands.boot_ms += 2 * HOUR;                  /* and the wall clock has not noticed yet */
+	kit.hands.boot_ms += 2 * HOUR; /* and the wall clock has not noticed yet */
 	ck_assert_int_eq(use("k", HOUR, 1), COMMITTED);
 }
 END_TEST
@@ -85,7 +89,7 @@ START_TEST(after_an_unclean_boot_short_windows_count_as_full_from_its_beginning)
 	ck_assert_int_eq(use("short", 10 * MINUTE, 9), COMMITTED);
 	ck_assert_int_eq(use("long", 11 * MINUTE, 9), COMMITTED);
 	power_fails();
-	hands_reboot(&kit.hands, "b2:1", HOUR);         /* runs for 20 s by now */
+	hands_reboot(&kit.hands, "b2:1", HOUR); /* runs for 20 s by now */
 	kit_open(&kit);
 	ck_assert_int_eq(use("long", 11 * MINUTE, 9), COMMITTED);
 	ck_assert_int_eq(use("short", 10 * MINUTE, 9), COMMIT_LIMITED);
@@ -150,7 +154,8 @@ START_TEST(a_time_namespace_cannot_make_time_pass)
 {
 	ck_assert_int_eq(use("k", HOUR, 1), COMMITTED);
 	kit_close(&kit);
-	snprintf(kit.hands.boot, sizeof(kit.hands.boot), "b1:77");   /* the same boot, seen with a shifted clock */
+	snprintf(kit.hands.boot, sizeof(kit.hands.boot),
+		"b1:77"); /* the same boot, seen with a shifted clock */
 	kit.hands.boot_ms += 1000 * HOUR;
 	kit_open(&kit);
 	ck_assert_int_eq(use("k", HOUR, 1), COMMIT_LIMITED);

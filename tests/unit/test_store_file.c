@@ -1,5 +1,5 @@
-/* The database is missing, taken away, replaced, damaged, locked, full or newer: refused with the right word, and well again when
- * the cause goes. */
+/* The database is missing, taken away, replaced, damaged, locked, full or newer: refused with the
+ * right word, and well again when the cause goes. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -60,7 +60,8 @@ static void sql(const char *text)
 	sqlite3 *db = NULL;
 
 	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", text, sqlite3_errmsg(db));
+	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", text,
+		sqlite3_errmsg(db));
 	sqlite3_close(db);
 }
 
@@ -73,14 +74,16 @@ static void damage_page(const char *query)
 	int64_t number = file_number(&kit, query);
 	memset(page, 0xff, sizeof(page));
 	CLEANUP(close_fdp) int fd = open(database, O_WRONLY);
-	ck_assert_int_eq(pwrite(fd, page, sizeof(page), (number - 1) * (off_t)sizeof(page)), sizeof(page));
+	ck_assert_int_eq(
+		pwrite(fd, page, sizeof(page), (number - 1) * (off_t)sizeof(page)), sizeof(page));
 }
 
 /* ---- first run ---- */
 
 START_TEST(everything_is_made_private)
 {
-	static const char *const files[] = { "", "aegis.db", "aegis.db-wal", "aegis.db-shm", "keys", "keys/instance", "gate" };
+	static const char *const files[] = { "", "aegis.db", "aegis.db-wal", "aegis.db-shm", "keys",
+		"keys/instance", "gate" };
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		CLEANUP(free_charp) char *path = kit_path(&kit, files[i]);
@@ -118,7 +121,8 @@ END_TEST
 START_TEST(killed_before_the_first_table_a_first_run_is_begun_again)
 {
 	kit_close(&kit);
-	shell("rm -r %s/keys %s* && : > %s && chmod 600 %s", kit.folder, database, database, database);
+	shell("rm -r %s/keys %s* && : > %s && chmod 600 %s", kit.folder, database, database,
+		database);
 	kit_open(&kit);
 	ck_assert_int_eq(use(), COMMITTED);
 }
@@ -185,7 +189,8 @@ START_TEST(an_older_copy_in_its_place_is_refused)
 	ck_assert_int_eq(use(), COMMITTED);
 	shell("cp %s %s.old; cp %s %s.old-wal", database, aside, wal, aside);
 	ck_assert_int_eq(use(), COMMITTED);
-	shell("mv %s %s; cp %s.old %s; cp %s.old-wal %s", database, aside, aside, database, aside, wal);
+	shell("mv %s %s; cp %s.old %s; cp %s.old-wal %s", database, aside, aside, database, aside,
+		wal);
 	ck_assert_int_eq(use(), ERR_STORE_MOVED);
 	ck_assert_int_eq(use(), ERR_STORE_MOVED);
 }
@@ -195,7 +200,7 @@ START_TEST(the_same_database_restored_is_taken_up_again)
 {
 	ck_assert_int_eq(use(), COMMITTED);
 	CLEANUP(free_charp) char *vacuum = xasprintf("VACUUM INTO '%s'", aside);
-	sql(vacuum);                                    /* SQLite's own backup: the same rows in another file */
+	sql(vacuum); /* SQLite's own backup: the same rows in another file */
 	shell("mv %s %s.gone && rm %s-* && mv %s %s", database, aside, database, aside, database);
 	ck_assert_int_eq(use(), COMMITTED);
 	ck_assert_uint_eq(used(), 2);
@@ -228,7 +233,8 @@ END_TEST
 START_TEST(garbage_is_refused_and_left_alone)
 {
 	kit_close(&kit);
-	shell("rm %s-*; head -c 20000 /dev/urandom > %s; cp %s %s", database, database, database, aside);
+	shell("rm %s-*; head -c 20000 /dev/urandom > %s; cp %s %s", database, database, database,
+		aside);
 	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(kit.why.text, "aegisctl repair"));
 	shell("cmp %s %s", database, aside);
@@ -259,7 +265,8 @@ START_TEST(a_damaged_page_is_refused_until_repair)
 	ck_assert_int_eq(store_repair(kit.folder, &lost, &kit.why), OK);
 	hands_move(&kit.hands, 2 * HOUR);
 	ck_assert_int_eq(use(), COMMITTED);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'intent'"), 301);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'intent'"), 301);
 	buf_release(&lost);
 }
 END_TEST
@@ -281,7 +288,8 @@ END_TEST
 
 START_TEST(a_newer_database_that_still_takes_us_is_used)
 {
-	sql("PRAGMA user_version = 99; ALTER TABLE flight ADD COLUMN later TEXT NOT NULL DEFAULT ''");
+	sql("PRAGMA user_version = 99; ALTER TABLE flight ADD COLUMN later TEXT NOT NULL DEFAULT "
+	    "''");
 	ck_assert_int_eq(use(), COMMITTED);
 	kit_close(&kit);
 	kit_open(&kit);
@@ -302,12 +310,15 @@ START_TEST(locked_by_another_program_calls_are_refused_and_outcomes_wait)
 	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	ck_assert_int_eq(use(), ERR_STORE_LOCKED);
-	struct settle e = { .call = &j.facts, .limits = j.claims, .left_tick_ms = -1, .evidence = &j.outcome };
+	struct settle e = {
+		.call = &j.facts, .limits = j.claims, .left_tick_ms = -1, .evidence = &j.outcome
+	};
 	store_settle(kit.store, &op, &e);
 	store_turn_run(kit.store);
 	ck_assert(op.is_submitted);
 	ck_assert(store_has_kept(kit.store));
-	ck_assert_int_eq(use(), ERR_STORE_LOCKED);      /* new calls are refused while an outcome is not in */
+	ck_assert_int_eq(
+		use(), ERR_STORE_LOCKED); /* new calls are refused while an outcome is not in */
 	ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	int64_t due_ms = store_next_due_ms(kit.store, kit.hands.mono_ms);
@@ -457,7 +468,8 @@ START_TEST(repair_keeps_the_damaged_files_and_carries_over_what_can_be_read)
 	for (int i = 0; i < 500; i++)
 		ck_assert_int_eq(use(), COMMITTED);
 	kit_close(&kit);
-	damage_page("SELECT pageno FROM dbstat WHERE name = 'audit' AND pagetype = 'leaf' LIMIT 1 OFFSET 20");
+	damage_page("SELECT pageno FROM dbstat WHERE name = 'audit' AND pagetype = 'leaf' LIMIT 1 "
+		    "OFFSET 20");
 	ck_assert_int_eq(repair(), OK);
 	ck_assert_ptr_nonnull(strstr(lost.data, "audit: "));
 	shell("ls %s.broken-* >/dev/null", database);
@@ -490,7 +502,9 @@ START_TEST(a_repair_killed_half_way_is_finished_by_the_next)
 	ck_assert_int_eq(repair(), OK);
 	buf_release(&lost);
 	/* as if it had been killed between putting aside and putting in place */
-	shell("mv %s %s.new; echo 00112233445566778899aabbccddeeff | tr -d '\\n' > %s/keys/instance", database, database, kit.folder);
+	shell("mv %s %s.new; echo 00112233445566778899aabbccddeeff | tr -d '\\n' > "
+	      "%s/keys/instance",
+		database, database, kit.folder);
 	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_MISSING);
 	ck_assert_int_eq(repair(), OK);
 	buf_release(&lost);
@@ -505,7 +519,7 @@ START_TEST(a_running_store_takes_up_the_repaired_database)
 	shell("head -c 4096 /dev/urandom | dd of=%s conv=notrunc status=none", database);
 	ck_assert_int_eq(use(), ERR_STORE_CORRUPT);
 	ck_assert_int_eq(repair(), OK);
-	ck_assert_int_eq(use(), COMMIT_LIMITED);        /* full for one window */
+	ck_assert_int_eq(use(), COMMIT_LIMITED); /* full for one window */
 	hands_move(&kit.hands, 2 * HOUR);
 	ck_assert_int_eq(use(), COMMITTED);
 	buf_release(&lost);

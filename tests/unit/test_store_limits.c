@@ -10,8 +10,11 @@ static void setup(void)
 /* Whatever a test did: every stored count is the count of its entries. */
 static void counts_are_exact(void)
 {
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM limit_window AS w WHERE live <> (SELECT count(*)"
-					   " FROM limit_entry AS e WHERE e.key = w.key AND e.tick > w.from_tick)"), 0);
+	ck_assert_int_eq(
+		file_number(&kit,
+			"SELECT count(*) FROM limit_window AS w WHERE live <> (SELECT count(*)"
+			" FROM limit_entry AS e WHERE e.key = w.key AND e.tick > w.from_tick)"),
+		0);
 }
 
 static void teardown(void)
@@ -115,13 +118,15 @@ START_TEST(history_is_kept_for_a_day_or_the_longest_window_and_then_forgotten)
 	pass(23 * HOUR);
 	for (int i = 0; i < 40; i++)
 		ck_assert_int_eq(use("short", MINUTE, 100), COMMITTED);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM limit_entry WHERE key = 'short'"), 80);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM limit_entry WHERE key = 'short'"), 80);
 	pass(2 * HOUR);
 	for (int i = 0; i < 40; i++) {
 		ck_assert_int_eq(use("short", MINUTE, 100), COMMITTED);
 		ck_assert_int_eq(use("long", 72 * HOUR, 100), COMMITTED);
 	}
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM limit_entry WHERE key = 'short'"), 80);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM limit_entry WHERE key = 'short'"), 80);
 	ck_assert_uint_eq(kit_show(&kit, "long", 72 * HOUR).used, 41);
 }
 END_TEST
@@ -149,7 +154,7 @@ START_TEST(windows_age_by_stamp_not_by_commit)
 	ck_assert_int_eq(job_commit(&j), COMMITTED);
 	pass(5 * MINUTE);
 	ck_assert_int_eq(use("k", MINUTE, 1), COMMIT_LIMITED);
-	job_settle(&j, DONE);                           /* when it left is not known: now */
+	job_settle(&j, DONE); /* when it left is not known: now */
 	pass(MINUTE + GUARD);
 	ck_assert_int_eq(use("k", MINUTE, 1), COMMIT_LIMITED);
 	pass(1);
@@ -187,7 +192,7 @@ START_TEST(a_stamped_use_ages_while_its_call_is_open)
 	job_stamp(&j, left);
 	pass(MINUTE);
 	ck_assert_int_eq(use("k", MINUTE, 1), COMMITTED);
-	job_settle(&j, REFUND);                         /* its place was free already: nothing to give back */
+	job_settle(&j, REFUND); /* its place was free already: nothing to give back */
 	ck_assert_int_eq(use("k", MINUTE, 1), COMMIT_LIMITED);
 	job_release(&j);
 }
@@ -363,7 +368,8 @@ START_TEST(after_a_limit_was_lowered_more_than_one_use_must_leave)
 		ck_assert_int_eq(use("k", HOUR, 4), COMMITTED);
 		pass(MINUTE);
 	}
-	ck_assert_int_eq(refused(LIMITS({ "k", HOUR, 2 })).retry_after_ms, HOUR - 2 * MINUTE + GUARD + 1);
+	ck_assert_int_eq(
+		refused(LIMITS({ "k", HOUR, 2 })).retry_after_ms, HOUR - 2 * MINUTE + GUARD + 1);
 }
 END_TEST
 
@@ -388,7 +394,7 @@ START_TEST(when_holds_alone_fill_the_window_it_says_so)
 	ck_assert(!why.is_held);
 	ck_assert_uint_eq(why.used, 1);
 	ck_assert_uint_eq(why.held, 1);
-	ck_assert_int_eq(why.retry_after_ms, -1);       /* only their end frees a place */
+	ck_assert_int_eq(why.retry_after_ms, -1); /* only their end frees a place */
 	why = refused(LIMITS({ "k", HOUR, 1 }));
 	ck_assert(why.is_held);
 	job_release(&a);
@@ -414,7 +420,7 @@ END_TEST
 
 /* ---- against a plain count ---- */
 
-#define JOBS   400
+#define JOBS            400
 #define PROMISED_WINDOW MINUTE
 #define PROMISED_MAX    7
 
@@ -424,7 +430,8 @@ struct seen {
 	int64_t left_tick;
 };
 
-/* What the promise counts: no window holds more than max_count calls that left us and were not given back. */
+/* What the promise counts: no window holds more than max_count calls that left us and were not
+ * given back. */
 static void promise_holds(const struct seen *v, int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -454,7 +461,8 @@ static void settle_one(struct seen *v, int n, uint64_t *seed)
 			continue;
 		one->counts = dice(seed, 3) > 0;
 		one->is_open = false;
-		ck_assert_int_eq(job_settle_at(&one->job, one->counts ? DONE : REFUND, one->left_tick), OK);
+		ck_assert_int_eq(
+			job_settle_at(&one->job, one->counts ? DONE : REFUND, one->left_tick), OK);
 		return;
 	}
 }
@@ -479,7 +487,8 @@ START_TEST(random_histories_keep_the_promise_and_the_counts)
 	int admitted = 0;
 
 	for (int n = 0; n < JOBS; n++) {
-		job_init(&v[n].job, &kit, LIMITS({ "k", PROMISED_WINDOW, PROMISED_MAX }, { "k", 10 * SECOND, 3 }));
+		job_init(&v[n].job, &kit,
+			LIMITS({ "k", PROMISED_WINDOW, PROMISED_MAX }, { "k", 10 * SECOND, 3 }));
 		pass(dice(&seed, 4000));
 		if (dice(&seed, 3) > 0)
 			settle_one(v, n, &seed);

@@ -2,9 +2,9 @@
 #include "unit/peer.h"
 #include "unit/store_kit.h"
 
-#define RACERS     8
-#define TRIES_EACH 40
-#define RACE_MAX   100
+#define RACERS       8
+#define TRIES_EACH   40
+#define RACE_MAX     100
 #define PEER_SESSION "0123456789abcdef0123456789abcdef"
 
 static struct kit kit;
@@ -36,7 +36,9 @@ static void peer_obey(struct peer_state *p, const char *command)
 	} else if (strcmp(command, "forever") == 0) {
 		peer_say("begins");
 		for (;;)
-			(void)call_once(k, LIMITS({ "race", HOUR, RACE_MAX }, { "all", MINUTE, 1000000 }), DONE);
+			(void)call_once(k,
+				LIMITS({ "race", HOUR, RACE_MAX }, { "all", MINUTE, 1000000 }),
+				DONE);
 	} else if (strcmp(command, "join") == 0) {
 		peer_say("%d", (int)session_join(k, PEER_SESSION));
 	} else if (strcmp(command, "hold") == 0) {
@@ -44,7 +46,10 @@ static void peer_obey(struct peer_state *p, const char *command)
 		peer_say("%d", job_hold(&p->job));
 	} else if (sscanf(command, "commit %d", &n) == 1) {
 		job_init(&p->job, k, LIMITS({ "k", HOUR, 1 }));
-		struct commit c = { .call = &p->job.facts, .limits = p->job.claims, .deadline_ms = n, .intent = &p->job.intent };
+		struct commit c = { .call = &p->job.facts,
+			.limits = p->job.claims,
+			.deadline_ms = n,
+			.intent = &p->job.intent };
 		p->job.op = (struct op){ 0 };
 		store_commit(k->store, &p->job.op, &c);
 		op_finish(k->store, &p->job.op);
@@ -91,12 +96,20 @@ static void setup(void)
 
 static void store_is_whole(void)
 {
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM limit_window AS w WHERE live <> (SELECT count(*)"
-					   " FROM limit_entry AS e WHERE e.key = w.key AND e.tick > w.from_tick)"), 0);
+	ck_assert_int_eq(
+		file_number(&kit,
+			"SELECT count(*) FROM limit_window AS w WHERE live <> (SELECT count(*)"
+			" FROM limit_entry AS e WHERE e.key = w.key AND e.tick > w.from_tick)"),
+		0);
 	ck_assert_int_eq(file_number(&kit, "SELECT max(seq) - count(*) FROM audit"), 0);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM (SELECT call FROM audit WHERE kind = 'intent'"
-					   " GROUP BY call HAVING count(*) > 1)"), 0);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	ck_assert_int_eq(
+		file_number(&kit,
+			"SELECT count(*) FROM (SELECT call FROM audit WHERE kind = 'intent'"
+			" GROUP BY call HAVING count(*) > 1)"),
+		0);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM pragma_integrity_check WHERE "
+					   "integrity_check <> 'ok'"),
+		0);
 }
 
 static void teardown(void)
@@ -136,7 +149,7 @@ START_TEST(a_dead_owner_frees_its_hold)
 	peer_end(&p, SIGKILL);
 	int64_t before_us = clock_mono_us();
 	ck_assert_int_eq(use(), COMMITTED);
-	ck_assert_int_lt(clock_mono_us() - before_us, 1000000);   /* the aim is 100 ms */
+	ck_assert_int_lt(clock_mono_us() - before_us, 1000000); /* the aim is 100 ms */
 }
 END_TEST
 
@@ -165,9 +178,15 @@ START_TEST(calls_of_a_dead_owner_become_unknown_and_keep_their_places)
 	ck_assert_int_eq(reap(), 1);
 	ck_assert_int_eq(reap(), 0);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM flight"), 0);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM unknown WHERE settled_at IS NULL"), 1);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'outcome' AND verdict = 'unknown'"), 1);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM limit_entry WHERE tick < 9223372036854775806"), 1);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM unknown WHERE settled_at IS NULL"), 1);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'outcome' AND "
+					   "verdict = 'unknown'"),
+		1);
+	ck_assert_int_eq(
+		file_number(
+			&kit, "SELECT count(*) FROM limit_entry WHERE tick < 9223372036854775806"),
+		1);
 	ck_assert_int_eq(use(), COMMIT_LIMITED);
 }
 END_TEST
@@ -185,7 +204,8 @@ START_TEST(a_call_past_its_deadline_is_called_unknown_though_its_owner_lives)
 	}
 	ck_assert_str_eq(peer_ask(&p, "is_ours"), "0");
 	ck_assert_str_eq(peer_ask(&p, "settle"), "0");
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM unknown WHERE settled_as = 'done'"), 1);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM unknown WHERE settled_as = 'done'"), 1);
 	ck_assert_int_eq(use(), COMMIT_LIMITED);
 	peer_end(&p, 0);
 }
@@ -204,7 +224,8 @@ START_TEST(racing_processes_admit_exactly_max_count)
 	for (int i = 0; i < RACERS; i++)
 		admitted += (int)strtol(peer_hear(&p[i]), NULL, 10);
 	ck_assert_int_eq(admitted, RACE_MAX);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'intent'"), RACE_MAX);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'intent'"), RACE_MAX);
 	for (int i = 0; i < RACERS; i++)
 		ck_assert_int_eq(peer_end(&p[i], 0), 0);
 }
@@ -223,7 +244,8 @@ START_TEST(processes_killed_at_random_leave_a_whole_store_and_no_place_too_many)
 		/* so many of our own calls among theirs, then they die wherever they are */
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		for (uint64_t n = seed >> 59; n > 0; n--)
-			ck_assert_int_eq(call_once(&kit, LIMITS({ "all", MINUTE, 1000000 }), DONE), COMMITTED);
+			ck_assert_int_eq(call_once(&kit, LIMITS({ "all", MINUTE, 1000000 }), DONE),
+				COMMITTED);
 		for (int i = 0; i < 3; i++)
 			peer_end(&p[i], SIGKILL);
 		(void)reap();

@@ -38,7 +38,8 @@ START_TEST(a_refused_commit_writes_nothing)
 {
 	ck_assert_int_eq(call_once(&kit, LIMITS({ "k", HOUR, 1 }), DONE), COMMITTED);
 	int64_t rows = file_number(&kit, "SELECT count(*) FROM audit");
-	ck_assert_int_eq(call_once(&kit, LIMITS({ "a", HOUR, 5 }, { "k", HOUR, 1 }), DONE), COMMIT_LIMITED);
+	ck_assert_int_eq(
+		call_once(&kit, LIMITS({ "a", HOUR, 5 }, { "k", HOUR, 1 }), DONE), COMMIT_LIMITED);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit"), rows);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM flight"), 0);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM limit_entry WHERE key = 'a'"), 0);
@@ -60,7 +61,8 @@ START_TEST(a_flight_is_ours_under_its_own_epoch_until_it_ends)
 	job_settle(&j, REFUND);
 	ck_assert_int_eq(store_flight_is_ours(kit.store, j.facts.id, first, &is_ours), OK);
 	ck_assert(!is_ours);
-	ck_assert_int_eq(job_commit(&j), COMMITTED);    /* the same call once more, through a commit point of its own */
+	ck_assert_int_eq(job_commit(&j),
+		COMMITTED); /* the same call once more, through a commit point of its own */
 	ck_assert_uint_ne(j.epoch, first);
 	job_settle(&j, DONE);
 	job_release(&j);
@@ -84,7 +86,8 @@ END_TEST
 START_TEST(an_unknown_outcome_is_on_record)
 {
 	ck_assert_int_eq(call_once(&kit, NULL, 0, UNKNOWN), COMMITTED);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM unknown WHERE settled_at IS NULL"), 1);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM unknown WHERE settled_at IS NULL"), 1);
 }
 END_TEST
 
@@ -107,14 +110,15 @@ START_TEST(the_first_to_validate_a_file_makes_its_generation)
 	uint64_t generation = 0;
 	uint8_t hash[32];
 
-	ck_assert_int_eq(store_config_get(kit.store, "/etc/a.yaml", &generation, hash), ERR_NOT_FOUND);
+	ck_assert_int_eq(
+		store_config_get(kit.store, "/etc/a.yaml", &generation, hash), ERR_NOT_FOUND);
 	put(&p, 0, 1);
 	ck_assert(p.is_in_force);
 	ck_assert_uint_eq(p.generation, 1);
-	put(&p, 0, 1);                                  /* the same content by another process */
+	put(&p, 0, 1); /* the same content by another process */
 	ck_assert(p.is_in_force);
 	ck_assert_uint_eq(p.generation, 1);
-	put(&p, 0, 2);                                  /* another content, by one that has not seen the first */
+	put(&p, 0, 2); /* another content, by one that has not seen the first */
 	ck_assert(!p.is_in_force);
 	ck_assert_uint_eq(p.generation, 1);
 	put(&p, 1, 2);
@@ -132,8 +136,12 @@ static int commit_under(uint64_t generation)
 	struct op op = { 0 };
 
 	job_init(&j, &kit, LIMITS({ "k", HOUR, 9 }));
-	struct commit c = { .call = &j.facts, .limits = j.claims, .deadline_ms = MINUTE, .intent = &j.intent,
-		.config_path = "/etc/a.yaml", .config_generation = generation };
+	struct commit c = { .call = &j.facts,
+		.limits = j.claims,
+		.deadline_ms = MINUTE,
+		.intent = &j.intent,
+		.config_path = "/etc/a.yaml",
+		.config_generation = generation };
 	store_commit(kit.store, &op, &c);
 	op_wait(&op);
 	ck_assert_int_eq(op.err, OK);
@@ -166,7 +174,7 @@ static struct log told;
 struct numbered {
 	struct op op;
 	int number;
-	struct numbered *next;                    /* submitted from inside told */
+	struct numbered *next; /* submitted from inside told */
 	struct evidence evidence;
 };
 
@@ -181,8 +189,15 @@ static void note_told(struct op *op)
 
 static void numbered_init(struct numbered *n, int number)
 {
-	*n = (struct numbered){ .number = number, .op = { .told = note_told, .arg = n },
-		.evidence = { .call = "", .agent = "", .backend = "", .tool = "", .verdict = "x", .kind = EVIDENCE_OPERATOR, .body = SPAN("{}") } };
+	*n = (struct numbered){ .number = number,
+		.op = { .told = note_told, .arg = n },
+		.evidence = { .call = "",
+			.agent = "",
+			.backend = "",
+			.tool = "",
+			.verdict = "x",
+			.kind = EVIDENCE_OPERATOR,
+			.body = SPAN("{}") } };
 	evidence_seal(&n->evidence);
 }
 
@@ -215,7 +230,10 @@ START_TEST(a_refused_operation_of_a_turn_leaves_the_others_alone)
 
 	for (int i = 0; i < 3; i++) {
 		job_init(&j[i], &kit, LIMITS({ i < 2 ? "one" : "two", HOUR, 1 }));
-		c[i] = (struct commit){ .call = &j[i].facts, .limits = j[i].claims, .deadline_ms = MINUTE, .intent = &j[i].intent };
+		c[i] = (struct commit){ .call = &j[i].facts,
+			.limits = j[i].claims,
+			.deadline_ms = MINUTE,
+			.intent = &j[i].intent };
 		store_commit(kit.store, &op[i], &c[i]);
 	}
 	store_turn_run(kit.store);
@@ -236,7 +254,10 @@ START_TEST(a_broken_operation_of_a_turn_leaves_nothing_and_the_others_go_on)
 	job_init(&j, &kit, LIMITS({ "k", HOUR, 9 }));
 	struct commit c[2];
 	for (int i = 0; i < 2; i++) {
-		c[i] = (struct commit){ .call = &j.facts, .limits = j.claims, .deadline_ms = MINUTE, .intent = &j.intent };
+		c[i] = (struct commit){ .call = &j.facts,
+			.limits = j.claims,
+			.deadline_ms = MINUTE,
+			.intent = &j.intent };
 		store_commit(kit.store, &op[i], &c[i]);
 	}
 	store_audit_append(kit.store, &op[2], &j.outcome);
@@ -245,7 +266,9 @@ START_TEST(a_broken_operation_of_a_turn_leaves_nothing_and_the_others_go_on)
 	ck_assert_int_eq(op[1].err, ERR_INVALID);
 	ck_assert_int_eq(op[2].err, OK);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM limit_entry"), 1);
-	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit WHERE kind IN ('intent', 'outcome')"), 2);
+	ck_assert_int_eq(
+		file_number(&kit, "SELECT count(*) FROM audit WHERE kind IN ('intent', 'outcome')"),
+		2);
 	ck_assert_int_eq(file_number(&kit, "SELECT max(seq) - count(*) FROM audit"), 0);
 	job_release(&j);
 }
@@ -279,8 +302,13 @@ static bool verify_row(void *arg, const struct audit_row *row)
 {
 	struct walk *w = arg;
 	uint8_t chain[32];
-	struct evidence e = { .call = row->call, .agent = row->agent, .backend = row->backend, .tool = row->tool,
-		.verdict = row->verdict, .at_ms = row->at_ms, .body = span_of(row->body) };
+	struct evidence e = { .call = row->call,
+		.agent = row->agent,
+		.backend = row->backend,
+		.tool = row->tool,
+		.verdict = row->verdict,
+		.at_ms = row->at_ms,
+		.body = span_of(row->body) };
 
 	for (int kind = EVIDENCE_INTENT; kind <= EVIDENCE_BOOT; kind++)
 		if (strcmp(evidence_kind_text((enum evidence_kind)kind), row->kind) == 0)
@@ -303,8 +331,9 @@ START_TEST(every_audit_row_continues_the_chain)
 
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(call_once(&kit, NULL, 0, i % 3 ? DONE : UNKNOWN), COMMITTED);
-	ck_assert_int_eq(store_audit_read(kit.store, &(struct audit_filter){ 0 }, verify_row, &w), OK);
-	ck_assert_uint_eq(w.seen, 401);                 /* and the first row of this boot */
+	ck_assert_int_eq(
+		store_audit_read(kit.store, &(struct audit_filter){ 0 }, verify_row, &w), OK);
+	ck_assert_uint_eq(w.seen, 401); /* and the first row of this boot */
 }
 END_TEST
 
@@ -328,10 +357,13 @@ START_TEST(audit_can_be_read_from_either_end_in_part)
 	ck_assert_uint_eq(w.seen, 3);
 	ck_assert_uint_eq(w.last, 19);
 	w = (struct walk){ 0 };
-	ck_assert_int_eq(store_audit_read(kit.store, &(struct audit_filter){ .after_seq = 15 }, count_row, &w), OK);
+	ck_assert_int_eq(store_audit_read(kit.store, &(struct audit_filter){ .after_seq = 15 },
+				 count_row, &w),
+		OK);
 	ck_assert_uint_eq(w.seen, 6);
 	w = (struct walk){ .stop_at = 4 };
-	ck_assert_int_eq(store_audit_read(kit.store, &(struct audit_filter){ 0 }, count_row, &w), OK);
+	ck_assert_int_eq(
+		store_audit_read(kit.store, &(struct audit_filter){ 0 }, count_row, &w), OK);
 	ck_assert_uint_eq(w.seen, 4);
 }
 END_TEST
@@ -343,8 +375,10 @@ START_TEST(audit_rows_cannot_be_changed_or_removed)
 
 	ck_assert_int_eq(call_once(&kit, NULL, 0, DONE), COMMITTED);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "UPDATE audit SET body = '{}'", NULL, NULL, NULL), SQLITE_CONSTRAINT);
-	ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM audit", NULL, NULL, NULL), SQLITE_CONSTRAINT);
+	ck_assert_int_eq(sqlite3_exec(db, "UPDATE audit SET body = '{}'", NULL, NULL, NULL),
+		SQLITE_CONSTRAINT);
+	ck_assert_int_eq(
+		sqlite3_exec(db, "DELETE FROM audit", NULL, NULL, NULL), SQLITE_CONSTRAINT);
 	sqlite3_close(db);
 }
 END_TEST
@@ -422,7 +456,8 @@ static void add_turns(TCase *t)
 	tcase_add_test(t, every_audit_row_continues_the_chain);
 	tcase_add_test(t, audit_can_be_read_from_either_end_in_part);
 	tcase_add_test(t, audit_rows_cannot_be_changed_or_removed);
-	tcase_add_test(t, a_commit_is_synced_within_a_second_and_marked_when_quiet_then_nothing_is_due);
+	tcase_add_test(
+		t, a_commit_is_synced_within_a_second_and_marked_when_quiet_then_nothing_is_due);
 	tcase_add_test(t, a_long_wal_is_copied_back_when_quiet);
 	tcase_add_test(t, a_very_long_wal_is_copied_back_at_once);
 }
