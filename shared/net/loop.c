@@ -308,7 +308,6 @@ static void call_ready(struct loop *l)
 		short got = s->got;
 		list_remove(&s->node);
 		list_append(&l->sources, &s->node);
-		s->got = 0;
 		if (got)
 			s->ready(s, got);
 	}

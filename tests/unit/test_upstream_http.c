@@ -275,6 +275,29 @@ START_TEST(cancelled_by_what_its_own_stream_says_it_is_not_answered)
 }
 END_TEST
 
+static void refuses_and_closes(struct conn *c)
+{
+	wait_to_go_on(c);
+	conn_answer(c, "400 Bad", "no");
+	(void)shutdown(c->fd, SHUT_RDWR);
+}
+
+START_TEST(cancelled_while_its_refusal_arrives_it_is_still_unknown)
+{
+	struct sent s;
+
+	mcp_backend(refuses_and_closes);
+	begin(&s, CALL);
+	TURN_UNTIL(atomic_load(&calls) == 1);
+	atomic_store(&may_go_on, true);
+	while (atomic_load(&p->closed) == 0) /* not turned: the answer waits in our socket */
+		usleep(200);
+	upstream_cancel(u, &s.d);
+	finish(&s);
+	ck_assert_int_eq(s.end.fate, FATE_UNKNOWN);
+}
+END_TEST
+
 START_TEST(done_may_send_the_next)
 {
 	struct sent s, next;
@@ -327,6 +350,7 @@ Suite *suite(void)
 	tcase_add_test(t, cancelled_before_it_left_it_never_arrives);
 	tcase_add_test(t, cancelled_after_it_left_is_unknown);
 	tcase_add_test(t, cancelled_by_what_its_own_stream_says_it_is_not_answered);
+	tcase_add_test(t, cancelled_while_its_refusal_arrives_it_is_still_unknown);
 	tcase_add_test(t, done_may_send_the_next);
 	tcase_add_test(t, a_slow_call_delays_no_other);
 	suite_add_tcase(s, t);
