@@ -1,11 +1,11 @@
-#include "call.h"
+#include "shim/call.h"
 #include <assert.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "reply.h"
-#include "shim.h"
-#include "tools_page.h"
+#include "shim/reply.h"
+#include "shim/shim.h"
+#include "shim/tools_page.h"
 
 #define REPLY_CAP (16 * 1024)
 

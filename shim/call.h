@@ -2,12 +2,12 @@
  * never changed by a later one. Lives in shim->calls until call_exit. */
 #pragma once
 #include "domain/acl.h"
-#include "inbound.h"
-#include "pipeline.h"
-#include "record.h"
-#include "refusal.h"
-#include "rules.h"
-#include "upstream.h"
+#include "shim/inbound.h"
+#include "shim/pipeline.h"
+#include "shim/record.h"
+#include "shim/refusal.h"
+#include "shim/rules.h"
+#include "shim/upstream.h"
 
 #define CALL_MAX_TOOL_BYTES 256
 

@@ -1,8 +1,8 @@
-#include "ending.h"
+#include "shim/ending.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "call.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 #define DRAIN_MS 600                     /* for calls in flight ... */
 #define PART_MS  900                     /* ... and all together */

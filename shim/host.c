@@ -1,4 +1,4 @@
-#include "host.h"
+#include "shim/host.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "inbound.h"
+#include "shim/inbound.h"
 #include "base/xalloc.h"
 
 #define KEY_CAP (8 * JSONRPC_MAX_ID_BYTES)       /* escaping makes an id longer */

@@ -1,9 +1,9 @@
-#include "journal.h"
+#include "shim/journal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "record.h"
-#include "shim.h"
+#include "shim/record.h"
+#include "shim/shim.h"
 
 #define MAX_OPEN_ROWS 64
 #define BODY_CAP      4096

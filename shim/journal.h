@@ -1,7 +1,7 @@
 /* journal - audit rows that belong to no single call: repeated refusals as one row, messages that were stopped. */
 #pragma once
 #include "net/loop.h"
-#include "repeats.h"
+#include "shim/repeats.h"
 
 struct shim;
 

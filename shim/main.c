@@ -6,8 +6,8 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "data/secret.h"
-#include "shim.h"
-#include "start.h"
+#include "shim/shim.h"
+#include "shim/start.h"
 
 static void setup_log(const char *level, const char *format)
 {

@@ -1,4 +1,4 @@
-#include "options.h"
+#include "shim/options.h"
 #include <getopt.h>
 #include <stdio.h>
 #include "base/log.h"

@@ -1,7 +1,7 @@
-#include "pipeline.h"
+#include "shim/pipeline.h"
 #include <assert.h>
-#include "call.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 struct stage {
 	const char *name;

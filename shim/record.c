@@ -1,4 +1,4 @@
-#include "record.h"
+#include "shim/record.h"
 #include <inttypes.h>
 #include "data/secret.h"
 

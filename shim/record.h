@@ -1,7 +1,7 @@
 /* record - the bodies of audit rows: canonical JSON from facts. Pure. Secrets never; arguments up to a cap, then only their hash. */
 #pragma once
-#include "inbound.h"
-#include "refusal.h"
+#include "shim/inbound.h"
+#include "shim/refusal.h"
 
 #define RECORD_MAX_ARGUMENTS (64 * 1024)
 #define RECORD_MAX_RESULT    (1024 * 1024)   /* audit.results: full */

@@ -1,4 +1,4 @@
-#include "refusal.h"
+#include "shim/refusal.h"
 #include <inttypes.h>
 
 #define DATA_CAP (8 * 1024)

@@ -1,9 +1,9 @@
-#include "relay.h"
+#include "shim/relay.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "call.h"
-#include "reply.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/reply.h"
+#include "shim/shim.h"
 
 #define CANCELLED_WAIT_MS 10000       /* a cancelled request's answer is waited for this long, and thrown away */
 #define INITIALIZE_MS     30000

@@ -4,8 +4,8 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "data/jsonrpc.h"
-#include "inbound.h"
-#include "upstream.h"
+#include "shim/inbound.h"
+#include "shim/upstream.h"
 
 #define RELAY_MAX_ASKED 1024          /* the backend's requests the client has not answered */
 

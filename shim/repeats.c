@@ -1,4 +1,4 @@
-#include "repeats.h"
+#include "shim/repeats.h"
 #include "base/xalloc.h"
 
 #define KEY_CAP 1024

@@ -2,7 +2,7 @@
  * follow are counted and become one row a minute. Pure: time is told. Memory is bounded: what finds no place is counted together. */
 #pragma once
 #include "base/map.h"
-#include "refusal.h"
+#include "shim/refusal.h"
 
 #define REPEATS_MAX       256
 #define REPEATS_EVERY_MS  (60 * 1000)

@@ -1,6 +1,6 @@
-#include "reply.h"
+#include "shim/reply.h"
 #include "base/log.h"
-#include "host.h"
+#include "shim/host.h"
 
 #define SMALL_CAP (16 * 1024)
 

@@ -1,7 +1,7 @@
-#include "rules.h"
+#include "shim/rules.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "shim.h"
+#include "shim/shim.h"
 
 #define MAX_LOST_RACES 5
 

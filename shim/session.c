@@ -1,9 +1,9 @@
-#include "session.h"
+#include "shim/session.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "call.h"
-#include "reply.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/reply.h"
+#include "shim/shim.h"
 
 #define HELD_MAX       1024                  /* with so much held back, the client is not read */
 #define HELD_MAX_BYTES (8 * 1024 * 1024)

@@ -2,7 +2,7 @@
  * to the pipeline, lists to tools, everything else to the relay. */
 #pragma once
 #include "base/list.h"
-#include "inbound.h"
+#include "shim/inbound.h"
 
 struct shim;
 

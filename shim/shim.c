@@ -1,9 +1,9 @@
-#include "shim.h"
+#include "shim/shim.h"
 #include <unistd.h>
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "call.h"
-#include "start.h"
+#include "shim/call.h"
+#include "shim/start.h"
 
 /* ---- what comes in ------------------------------------------------------------------------------------------------------------- */
 static void on_line(void *arg, struct span line)

@@ -1,19 +1,19 @@
 /* shim - everything the process owns: made in main, passed to whoever needs it. One thread, one loop. */
 #pragma once
 #include <sys/types.h>
-#include "ending.h"
-#include "host.h"
-#include "inbound.h"
-#include "options.h"
-#include "relay.h"
-#include "journal.h"
-#include "rules.h"
-#include "session.h"
-#include "signals.h"
-#include "state.h"
-#include "tools.h"
-#include "turn.h"
-#include "upstream.h"
+#include "shim/ending.h"
+#include "shim/host.h"
+#include "shim/inbound.h"
+#include "shim/options.h"
+#include "shim/relay.h"
+#include "shim/journal.h"
+#include "shim/rules.h"
+#include "shim/session.h"
+#include "shim/signals.h"
+#include "shim/state.h"
+#include "shim/tools.h"
+#include "shim/turn.h"
+#include "shim/upstream.h"
 
 struct shim {
 	struct options options;

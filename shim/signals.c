@@ -1,4 +1,4 @@
-#include "signals.h"
+#include "shim/signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

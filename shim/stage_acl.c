@@ -1,6 +1,6 @@
 /* stage_acl - may this agent call this tool here, by the rules in force? First of all: can anything be decided at all? */
-#include "call.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 #define MAX_ROUNDS 8
 

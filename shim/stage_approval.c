@@ -1,5 +1,5 @@
 /* stage_approval - a tool that needs a person's word. */
-#include "call.h"
+#include "shim/call.h"
 
 enum step approval_judge(struct call *c)
 {

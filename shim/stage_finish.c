@@ -1,7 +1,7 @@
 /* stage_finish - always reached: the outcome or the refusal goes on record, places are given back, then the reply. */
 #include "base/log.h"
-#include "call.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 /* A refusal like the one before is only counted; what was forwarded always has its own row. */
 static bool has_row(struct call *c)

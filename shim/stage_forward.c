@@ -2,9 +2,9 @@
  * is sent twice. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "call.h"
-#include "reply.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/reply.h"
+#include "shim/shim.h"
 
 #define FRESH_US        (50 * 1000)          /* a commit older than this is asked for again before the first byte leaves */
 #define STAMP_AFTER_MS  1000

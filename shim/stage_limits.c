@@ -1,6 +1,6 @@
 /* stage_limits - which windows apply. A call that need not wait takes no hold: the commit point admits it in its own operation. */
-#include "call.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 enum step limits_judge(struct call *c)
 {

@@ -1,6 +1,6 @@
 /* stage_policy - rules that this version cannot carry out stop the calls they concern; they are never passed over. */
-#include "call.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 static bool has_name(const struct config_list *l, const char *name)
 {

@@ -1,5 +1,5 @@
 /* stage_queue - a backend whose calls go one after another. */
-#include "call.h"
+#include "shim/call.h"
 #include "domain/pattern.h"
 
 static bool is_bypassed(const struct config_queue *q, struct span tool)

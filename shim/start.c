@@ -1,11 +1,11 @@
-#include "start.h"
+#include "shim/start.h"
 #include <poll.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "data/jsonrpc.h"
 #include "domain/acl.h"
-#include "refusal.h"
+#include "shim/refusal.h"
 
 #define LINE_CAP   (1024 * 1024)
 #define ANSWER_CAP (16 * 1024)

@@ -1,8 +1,8 @@
 /* start - what must be right before a session can begin: rules that load, an agent they know, a backend it may use. When something is
  * not, the client still gets an answer it can show: initialize fails with the sentence. */
 #pragma once
-#include "options.h"
-#include "rules.h"
+#include "shim/options.h"
+#include "shim/rules.h"
 
 struct start {
 	const struct options *options;

@@ -1,9 +1,9 @@
-#include "state.h"
+#include "shim/state.h"
 #include <poll.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "call.h"
-#include "shim.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 #define RETRY_US (1000 * 1000)
 

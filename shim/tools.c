@@ -1,11 +1,11 @@
-#include "tools.h"
+#include "shim/tools.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "reply.h"
-#include "shim.h"
-#include "tools_page.h"
+#include "shim/reply.h"
+#include "shim/shim.h"
+#include "shim/tools_page.h"
 
 #define RECENT_US     (5 * 1000 * 1000)   /* a name missing in a list younger than this is unknown */
 #define RETRY_US      (1000 * 1000)

@@ -1,4 +1,4 @@
-#include "tools_page.h"
+#include "shim/tools_page.h"
 #include "base/xalloc.h"
 #include "domain/annotate.h"
 

@@ -1,6 +1,6 @@
-#include "turn.h"
-#include "call.h"
-#include "shim.h"
+#include "shim/turn.h"
+#include "shim/call.h"
+#include "shim/shim.h"
 
 void turn_open(struct turn *t, struct shim *shim)
 {
