@@ -52,7 +52,8 @@ build() {
 start_backend() {
 	local i
 	place=$(mktemp -d "${TMPDIR:-/tmp}/aegis-try.XXXXXX")
-	aegis-demo-server >"$place/backend" 2>&1 </dev/null &
+	: >"$place/backend"
+	aegis-demo-server >>"$place/backend" 2>&1 </dev/null &
 	server=$!
 	for ((i = 0; i < 200; i++)); do
 		url=$(sed -n 's/^listening on //p' "$place/backend")

@@ -179,7 +179,12 @@ static enum ctl_exit call(const struct ctl *c)
 	if (answer.kind == JSONRPC_ERROR)
 		return tell(c, &answer, outcome_of_start(&answer), clock_mono_us() - start_us);
 	start_us = clock_mono_us();
-	if (call_tool(c, shim, object, &answer, &why) != OK)
+	enum err e = call_tool(c, shim, object, &answer, &why);
+	if (e == ERR_IO) {
+		ctl_say("%s; whether the call was executed, `aegisctl audit list` tells", why.text);
+		return CTL_UNREACHABLE;
+	}
+	if (e != OK)
 		return fail(&why);
 	return tell(c, &answer, outcome_of(&answer), clock_mono_us() - start_us);
 }

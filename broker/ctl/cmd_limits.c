@@ -31,7 +31,7 @@ static enum err look_up(struct look *l, const struct place *place)
 
 static bool is_full(const struct limit_claim *claim, const struct limit_row *row)
 {
-	return (uint64_t)row->used + row->held >= claim->max_count;
+	return row->is_closed || (uint64_t)row->used + row->held >= claim->max_count;
 }
 
 static void add_duration(struct table *t, int64_t ms)
@@ -45,17 +45,18 @@ static void add_duration(struct table *t, int64_t ms)
 static void add_next_free(struct table *t, const struct limit_claim *claim, const struct limit_row *row)
 {
 	int64_t s = (row->next_free_ms + 999) / 1000;
+	const char *why = row->is_closed ? " (records were lost)" : "";
 
 	if (!is_full(claim, row))
 		table_add(t, "now");
 	else if (row->next_free_ms < 0)
 		table_add(t, "when a waiting call ends");
 	else if (s >= 3600)
-		table_addf(t, "in %lldh %lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
+		table_addf(t, "in %lldh %lldm%s", (long long)(s / 3600), (long long)(s / 60 % 60), why);
 	else if (s >= 60)
-		table_addf(t, "in %lldm %llds", (long long)(s / 60), (long long)(s % 60));
+		table_addf(t, "in %lldm %llds%s", (long long)(s / 60), (long long)(s % 60), why);
 	else
-		table_addf(t, "in %llds", (long long)s);
+		table_addf(t, "in %llds%s", (long long)s, why);
 }
 
 static void print_table(const struct look *l)
@@ -97,9 +98,9 @@ static bool write_row(struct buf *b, const struct limit_claim *claim, const stru
 		is_whole = buf_printf(b, "%s\"%s\":", i ? "," : "{", texts[i].key) &&
 		           json_quote(b, span_of(texts[i].text));
 	is_whole = is_whole &&
-	           buf_printf(b, ",\"window_ms\":%lld,\"used\":%u,\"held\":%u,\"max_count\":%u,\"is_full\":%s",
+	           buf_printf(b, ",\"window_ms\":%lld,\"used\":%u,\"held\":%u,\"max_count\":%u,\"is_full\":%s,\"is_closed\":%s",
 			   (long long)claim->window_ms, row->used, row->held, claim->max_count,
-			   is_full(claim, row) ? "true" : "false");
+			   is_full(claim, row) ? "true" : "false", row->is_closed ? "true" : "false");
 	if (row->next_free_ms < 0)
 		return is_whole && buf_append_text(b, ",\"next_free_ms\":null}");
 	return is_whole && buf_printf(b, ",\"next_free_ms\":%lld}", (long long)row->next_free_ms);

@@ -23,8 +23,8 @@ static bool is_agreed(const struct ctl *c, const struct place *place)
 		return false;
 	}
 	fprintf(stderr,
-		"The database of %s is put aside, a new one takes over what can be read, and every limit\n"
-		"counts as full for one window. Stop agents first if you can. Go on? [y/N] ",
+		"If the database of %s is damaged or missing, what is left of it is put aside, a new one takes over\n"
+		"what can be read, and every limit counts as full for one window. A sound one stays. Go on? [y/N] ",
 		place->state_dir);
 	return fgets(line, sizeof line, stdin) && is_yes(line);
 }
@@ -34,7 +34,7 @@ static enum ctl_exit print_json(struct span lost)
 	struct buf out CLEANUP(buf_release);
 
 	buf_init(&out, lost.len * 8 + 64);
-	if (!buf_append_text(&out, "{\"repaired\":true,\"lost\":") || !json_quote(&out, lost))
+	if (!buf_printf(&out, "{\"repaired\":%s,\"lost\":", lost.len ? "true" : "false") || !json_quote(&out, lost))
 		return CTL_BROKEN;
 	printf("%s}\n", out.data);
 	return CTL_OK;
@@ -59,6 +59,8 @@ enum ctl_exit cmd_repair(const struct ctl *c)
 	}
 	if (c->is_json)
 		return print_json(buf_span(&lost));
+	if (lost.len == 0)
+		puts("nothing was wrong, nothing was changed");
 	term_print(stdout, buf_span(&lost), TERM_KEEP_LINES);
 	return CTL_OK;
 }

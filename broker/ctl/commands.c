@@ -77,7 +77,7 @@ const struct command commands[] = {
 	  .synopsis = "[--yes]",
 	  .help = "put a corrupt or missing database aside and begin a new one",
 	  .details = "The old files are kept beside the new one. What can be read is carried over, what was lost is said,\n"
-		     "and every rate limit counts as full for one window.",
+		     "and every rate limit counts as full for one window. A sound database stays as it is.",
 	  .options = repair_options,
 	  .run = cmd_repair },
 	{ .name = NULL },

@@ -33,6 +33,8 @@ static enum err load_rules(const struct ctl *c, struct place *out, struct proble
 	if (e == ERR_INVALID) {
 		say_report(&report);
 		problem_set(why, "the rules have errors");
+	} else if (e == ERR_NOT_FOUND) {
+		problem_set(why, "%s is not there; `aegisctl config init` writes an example", path);
 	} else if (e != OK) {
 		problem_set(why, "%s: %s", path, err_text(e));
 	}
@@ -80,6 +82,8 @@ enum ctl_exit place_open_store(struct place *p)
 	if (p->config)
 		o.durability = p->config->durability;
 	enum err e = store_open(&o, &p->store, &why);
+	if (e == ERR_NOT_FOUND)
+		ctl_say("nothing is stored in %s yet", p->state_dir);
 	if (e == OK || e == ERR_NOT_FOUND)
 		return CTL_OK;
 	ctl_say("%s: %s", p->state_dir, why.text[0] ? why.text : err_text(e));

@@ -292,7 +292,8 @@ static void show(struct store *s, struct limit_row *row)
 	row->held = (uint32_t)held;
 	row->used = (uint32_t)(w.live - held);
 	row->next_free_ms = oldest < 0 ? -1 : ms_until_left(s, oldest, w.window_ms);
-	if (closed_ms > 0)
+	row->is_closed = closed_ms > 0;
+	if (row->is_closed)
 		row->next_free_ms = closed_ms;
 }
 

@@ -105,8 +105,14 @@ void store_hold(struct store *s, struct op *op, struct hold *h);
 struct release { const struct call_facts *call; struct claim_set limits; };
 void store_release(struct store *s, struct op *op, struct release *r);           /* never forwarded: its hold goes */
 
-struct limit_row { char *key; int64_t window_ms; uint32_t used, held; int64_t next_free_ms; /* ms until the oldest use leaves; -1 = no use */ };
-/* Fills used, held, next_free_ms of rows[0..n) whose key and window_ms are given. */
+struct limit_row {
+	char *key;
+	int64_t window_ms;
+	uint32_t used, held;
+	bool is_closed;                         /* counts as full whatever is recorded, because records were lost */
+	int64_t next_free_ms;                   /* until the oldest use leaves, or it opens again; -1 = no use */
+};
+/* Fills used, held, is_closed, next_free_ms of rows[0..n) whose key and window_ms are given. */
 MUST_USE enum err store_limits_show(struct store *s, struct limit_row *rows, size_t n);
 
 /* ---- the commit point and its end ------------------------------------------------------------------------------------------ */

@@ -453,6 +453,8 @@ START_TEST(repair_of_a_missing_database_fills_every_limit_for_its_window)
 	ck_assert_int_eq(call_once(&kit, LIMITS({ "other", 24 * HOUR, 5 }), DONE), COMMIT_LIMITED);
 	hands_move(&kit.hands, HOUR + GUARD + SECOND);
 	ck_assert_int_eq(use(), COMMITTED);
+	ck_assert(!kit_show(&kit, "other", HOUR).is_closed);
+	ck_assert(kit_show(&kit, "other", 24 * HOUR).is_closed);
 	ck_assert_int_eq(call_once(&kit, LIMITS({ "other", 24 * HOUR, 5 }), DONE), COMMIT_LIMITED);
 	buf_release(&lost);
 }
