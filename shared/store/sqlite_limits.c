@@ -144,8 +144,8 @@ static bool all_fit(struct store *s, const struct admission *a)
 	return !is_full;
 }
 
-/* A window whose mark lies behind what is forgotten is dropped: it is counted anew when it is
- * claimed again. */
+/* A window that still counts what is forgotten is one nobody claims any more. It is dropped, and
+ * counted anew when it is claimed again. */
 static void forget_old(struct store *s, const char *key)
 {
 	int64_t longest = db_number(&s->db, SQL_WINDOW_LONGEST, 0, BIND(text(key)));

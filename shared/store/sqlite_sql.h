@@ -39,7 +39,8 @@
 	SQL(WINDOW_TAKE,     "UPDATE limit_window SET live = live - 1 WHERE key = ?1 AND from_tick < ?2")                       \
 	SQL(WINDOW_PASSED,   "UPDATE limit_window SET live = live - 1 WHERE key = ?1 AND from_tick >= ?2")                      \
 	SQL(WINDOW_LONGEST,  "SELECT ifnull(max(window_ms), 0) FROM limit_window WHERE key = ?1")                               \
-	SQL(WINDOW_FORGET,   "DELETE FROM limit_window WHERE key = ?1 AND from_tick < ?2")                                      \
+	SQL(WINDOW_FORGET,   "DELETE FROM limit_window WHERE key = ?1 AND from_tick < ?2 AND EXISTS (SELECT 1 FROM limit_entry"  \
+	                     " AS e WHERE e.key = ?1 AND e.tick > limit_window.from_tick AND e.tick <= ?2)")                    \
 	SQL(ENTRY_COUNT,     "SELECT count(*) FROM limit_entry WHERE key = ?1 AND tick > ?2 AND tick <= ?3")                    \
 	SQL(ENTRY_OLDEST,    "SELECT tick FROM limit_entry WHERE key = ?1 AND tick > ?2 AND tick < 9223372036854775806"         \
 	                     " ORDER BY tick LIMIT 1 OFFSET ?3")                                                                \

@@ -144,6 +144,23 @@ START_TEST(a_window_nobody_claims_any_more_does_not_keep_history)
 }
 END_TEST
 
+START_TEST(a_window_in_use_is_counted_once_and_then_moved)
+{
+	const char *mark = "SELECT from_tick FROM limit_window";
+
+	ck_assert_int_eq(use("k", 24 * HOUR, 1000), COMMITTED);
+	int64_t first = file_number(&kit, mark);
+	for (int i = 0; i < 40; i++) {
+		pass(SECOND);
+		ck_assert_int_eq(use("k", 24 * HOUR, 1000), COMMITTED);
+	}
+	ck_assert_int_eq(file_number(&kit, mark), first);
+	pass(24 * HOUR);
+	ck_assert_int_eq(use("k", 24 * HOUR, 1000), COMMITTED);
+	ck_assert_int_gt(file_number(&kit, mark), first);
+}
+END_TEST
+
 /* ---- when a use begins to age ---- */
 
 START_TEST(windows_age_by_stamp_not_by_commit)
@@ -515,6 +532,7 @@ static void add_windows(TCase *t)
 	tcase_add_test(t, an_edited_limit_keeps_its_history);
 	tcase_add_test(t, history_is_kept_for_a_day_or_the_longest_window_and_then_forgotten);
 	tcase_add_test(t, a_window_nobody_claims_any_more_does_not_keep_history);
+	tcase_add_test(t, a_window_in_use_is_counted_once_and_then_moved);
 }
 
 static void add_stamps(TCase *t)

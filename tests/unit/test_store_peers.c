@@ -1,10 +1,12 @@
 /* Real processes at one store: races, deaths, late outcomes. */
 #include "unit/peer.h"
+#include "store/gate.h"
 #include "unit/store_kit.h"
 
 #define RACERS       8
 #define TRIES_EACH   40
 #define RACE_MAX     100
+#define IN_GATE      "gate:"
 #define PEER_SESSION "0123456789abcdef0123456789abcdef"
 
 static struct kit kit;
@@ -66,6 +68,23 @@ static void peer_obey(struct peer_state *p, const char *command)
 	}
 }
 
+/* A program that sits in the gate, alive and slow. */
+static int peer_in_gate(const char *folder)
+{
+	struct gate *gate = NULL;
+	char command[64];
+
+	if (gate_open(folder, &gate) != OK || gate_enter(gate, GATE_DEADLINE_MS) != OK)
+		return EXIT_FAILURE;
+	peer_say("inside");
+	(void)peer_next(command, sizeof(command));
+	gate_leave(gate);
+	peer_say("outside");
+	(void)peer_next(command, sizeof(command));
+	gate_close(gate);
+	return EXIT_SUCCESS;
+}
+
 int peer_main(int argc, char **argv)
 {
 	struct peer_state p = { 0 };
@@ -73,6 +92,8 @@ int peer_main(int argc, char **argv)
 
 	if (argc != 1)
 		return EXIT_FAILURE;
+	if (strncmp(argv[0], IN_GATE, strlen(IN_GATE)) == 0)
+		return peer_in_gate(argv[0] + strlen(IN_GATE));
 	kit_set(&p.kit, argv[0]);
 	p.kit.is_real_time = true;
 	if (kit_try_open(&p.kit, argv[0]) != OK)
@@ -258,6 +279,38 @@ START_TEST(processes_killed_at_random_leave_a_whole_store_and_no_place_too_many)
 }
 END_TEST
 
+START_TEST(past_the_gate_deadline_calls_are_refused_and_outcomes_are_kept)
+{
+	CLEANUP(free_charp) char *argument = xasprintf(IN_GATE "%s", kit.folder);
+	struct peer p;
+	struct job j;
+	struct op op = { .is_kept = true };
+
+	job_init(&j, &kit, LIMITS({ "k", HOUR, 9 }));
+	ck_assert_int_eq(job_commit(&j), COMMITTED);
+	peer_start(&p, argument);
+	ck_assert_str_eq(peer_hear(&p), "inside");
+	struct settle e = {
+		.call = &j.facts, .limits = j.claims, .left_tick_ms = -1, .evidence = &j.outcome
+	};
+	store_settle(kit.store, &op, &e);
+	int64_t before_us = clock_mono_us();
+	ck_assert_int_eq(use(), ERR_STORE_BUSY);
+	ck_assert_int_ge(clock_mono_us() - before_us, GATE_DEADLINE_MS * 1000);
+	ck_assert(store_is_refusing(kit.store));
+	before_us = clock_mono_us();
+	ck_assert_int_eq(use(), ERR_STORE_BUSY); /* at once until the gate has been won again */
+	ck_assert_int_lt(clock_mono_us() - before_us, GATE_DEADLINE_MS * 500);
+	ck_assert(op.is_submitted);
+	ck_assert_str_eq(peer_ask(&p, "leave"), "outside");
+	op_finish(kit.store, &op); /* woken by gate_fd alone */
+	ck_assert_int_eq(op.err, OK);
+	ck_assert(!store_is_refusing(kit.store));
+	peer_end(&p, 0);
+	job_release(&j);
+}
+END_TEST
+
 START_TEST(watching_an_owner_tells_its_death)
 {
 	struct peer p;
@@ -289,6 +342,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_call_past_its_deadline_is_called_unknown_though_its_owner_lives);
 	tcase_add_test(t, racing_processes_admit_exactly_max_count);
 	tcase_add_test(t, processes_killed_at_random_leave_a_whole_store_and_no_place_too_many);
+	tcase_add_test(t, past_the_gate_deadline_calls_are_refused_and_outcomes_are_kept);
 	tcase_add_test(t, watching_an_owner_tells_its_death);
 	suite_add_tcase(s, t);
 	return s;
