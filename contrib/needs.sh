@@ -56,8 +56,8 @@ has_fuzzer                        libclang-rt-14-dev    llvm
 has_llvm llvm-symbolizer          llvm-14               llvm
 has_llvm clang-tidy               clang-tidy-14         llvm
 has cppcheck                      cppcheck              cppcheck
+has sqlite3                       sqlite3               sqlite
 has unshare                       util-linux            -
-has faketime                      faketime              libfaketime
 '
 
 # Packages of a list that are missing, on one line, from the column for apt (1) or brew (2).
