@@ -17,7 +17,7 @@ const char *err_text(enum err e)
 	case ERR_STORE_FULL: return "the disk of the database is full";
 	case ERR_STORE_READONLY: return "the database cannot be written";
 	case ERR_STORE_CORRUPT: return "the database is corrupt (aegisctl repair keeps its files)";
-	case ERR_STORE_MOVED: return "the database was replaced or removed";
+	case ERR_STORE_MOVED: return "the database was replaced or removed (put it back, or run aegisctl repair)";
 	case ERR_STORE_NEWER: return "the database was written by a newer Aegis";
 	case ERR_STORE_MISSING: return "the database is missing beside its keys (aegisctl repair)";
 	case ERR_STORE_IO: return "the database cannot be read or written";
