@@ -1,4 +1,5 @@
 #include "shim/host.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -70,6 +71,7 @@ static ssize_t end_write(struct host_end *e, struct iovec *v, int n)
 {
 	struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)n };
 
+	assert(n > 0);
 	switch (e->kind) {
 	case HOST_SOCKET:
 		return sendmsg(e->fd, &m, MSG_DONTWAIT);

@@ -116,7 +116,7 @@ static void start_waiting(struct http_upstream *u)
 
 void exchange_finish(struct exchange *x, enum fate fate, const char *cause, bool has_session_ended)
 {
-	struct delivery *d = x->d; /* NOLINT(clang-analyzer-unix.Malloc): it does not follow list_remove */
+	struct delivery *d = x->d;
 	struct http_upstream *u = x->u;
 
 	if (!d)
@@ -178,7 +178,6 @@ void http_upstream_refuse_waiting(struct http_upstream *u, const char *cause)
 
 static struct exchange *first_cancelled(struct list *among)
 {
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow list_remove */
 	list_for_each(x, among, struct exchange, node)
 		if (x->is_cancelled && x->d)
 			return x;

@@ -8,7 +8,7 @@ struct shown shown_of(const char *text)
 	struct shown s;
 	size_t n = 0;
 
-	for (; text[n] && n < MOST_BYTES; n++)
+	for (; n < MOST_BYTES && text[n]; n++)
 		s.text[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
 	for (int i = 0; text[n] && i < 3; i++)
 		s.text[MOST_BYTES + i] = '.';
