@@ -1,11 +1,12 @@
 // Hostile lines: whatever a client says, nothing that was not judged reaches a backend, and the session lives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { attacks } from '../lib/attacks.mjs';
+import { attacks, couldCallDenied, mutate } from '../lib/attacks.mjs';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
-import { noPlainBin, plainBin, suite } from '../lib/settings.mjs';
+import { random, seedOf } from '../lib/random.mjs';
+import { factor, noPlainBin, plainBin, suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
 import { until } from '../lib/until.mjs';
 
@@ -63,6 +64,26 @@ describe('bad input', suite, () => {
     assert.ok(REFUSALS.includes(answers[0].error.code));
   });
 
+  test('random changes of a denied call: none makes it reach the backend', async (t) => {
+    const { backend, shim } = await setUp(t);
+    const rnd = random(seedOf(t));
+    for (let round = 0; round < 20 * factor; round++) {
+      const lines = Array.from({ length: 100 }, (_, n) => {
+        let line = `{"jsonrpc":"2.0","id":${1000 + round * 100 + n},"method":"tools/call","params":{"name":"admin_reset","arguments":{"a":[1,{"b":"c"}]}}}`;
+        for (let changes = 1 + Math.floor(rnd() * 3); changes > 0; changes--) line = mutate(line, rnd);
+        return line.replaceAll('\n', ' ');
+      });
+      await shim.write(lines.map((line) => line + '\n').join(''));
+      assertSaid(await shim.call('echo', { message: `round ${round}` }), `round ${round}`);
+      const reached = backend.requests.map((r) => r.text).filter(couldCallDenied);
+      assert.deepEqual(reached, []);
+      backend.requests.length = 0;
+    }
+    await shim.end();
+    assert.deepEqual(backend.requests.map((r) => r.text).filter(couldCallDenied), []);
+    assert.equal(backend.callsOf('admin_reset').length, 0);
+  });
+
   test('odd but correct lines pass as they are', async (t) => {
     const { backend, shim } = await setUp(t);
     const texts = [
@@ -103,7 +124,7 @@ describe('bad input', suite, () => {
     });
     for (const [n, answer] of (await Promise.all(answers)).entries()) {
       assertSaid(answer, `${n}`);
-      assert.ok(answer.line.includes(`"id":${ids[n]}`), answer.line);
+      if (!ids[n].includes('\\')) assert.ok(answer.line.includes(`"id":${ids[n]}`), answer.line);
     }
   });
 
@@ -137,10 +158,10 @@ describe('bad input', suite, () => {
     const call = (id, name, message) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: { message } } });
     const answers = ['a', 'b', 'c'].map((id) => shim.answerTo(id));
     await shim.sendLine(JSON.stringify([call('a', 'echo', 'one'), call('b', 'admin_reset', 'two'), call('c', 'echo', 'three')]));
-    const flat = await Promise.race([Promise.all(answers), shim.message(Array.isArray).then((list) => ['a', 'b', 'c'].map((id) => list.find((m) => m.id === id)))]);
-    assertSaid(flat[0], 'one');
-    assertRefused(flat[1], CODE.denied);
-    assertSaid(flat[2], 'three');
+    const [one, two, three] = await Promise.all(answers);
+    assertSaid(one, 'one');
+    assertRefused(two, CODE.denied);
+    assertSaid(three, 'three');
     assert.deepEqual(backend.arrivals.map((a) => a.args.message).sort(), ['one', 'three', 'warm']);
     assert.equal(backend.requests.some((r) => r.text.startsWith('[')), false, 'no batch leaves');
   });

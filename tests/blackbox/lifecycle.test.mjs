@@ -131,7 +131,7 @@ describe('lifecycle', suite, () => {
     shim.call('echo').catch(() => {});
     await until(() => backend.arrivals.length === 1, { what: 'the call at the backend' });
     await shim.end();
-    const outcome = (await place.auditRows()).filter((r) => r.kind === 'outcome');
+    const outcome = (await place.storedRows()).filter((r) => r.kind === 'outcome');
     assert.equal(outcome.length, 1);
     assert.match(JSON.stringify(outcome[0]), /unknown/);
   });

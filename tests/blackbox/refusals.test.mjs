@@ -131,7 +131,7 @@ agents:
     const { shim, place } = await governed(t, { grant: 'tool_denylist: ["admin_*"]' });
     await shim.call('admin_reset', { why: 1 });
     await shim.call('echo', { message: 'x' });
-    const rows = await place.auditRows();
+    const rows = await place.storedRows();
     const refused = rows.filter((r) => r.kind === 'refused');
     assert.equal(refused.length, 1, JSON.stringify(rows));
     assert.equal(refused[0].tool, 'admin_reset');

@@ -27,6 +27,13 @@ async function pace(shim, n = 40) {
   return times.sort((a, b) => a - b)[n >> 1];
 }
 
+/** So many calls in one write; their answers. */
+async function burst(shim, calls) {
+  const answers = Array.from({ length: calls }, (_, n) => shim.answerTo(`w${n}`, { within: 60_000 * patience }));
+  await shim.write(answers.map((_, n) => JSON.stringify({ jsonrpc: '2.0', id: `w${n}`, method: 'tools/call', params: { name: 'echo', arguments: { message: `${n}` } } }) + '\n').join(''));
+  return Promise.all(answers);
+}
+
 describe('streams', suite, () => {
   for (const wire of ['fifo', 'socket']) {
     test(`unread stdout (${wire}) of one shim disturbs no other, costs bounded memory, and loses nothing`, async (t) => {
@@ -92,15 +99,27 @@ describe('streams', suite, () => {
     assert.equal(backend.callsOf('no').length, 0);
   });
 
-  test('a client that writes without pause and reads later loses nothing', async (t) => {
+  test('a client that writes a thousand calls without pause loses none', async (t) => {
     const { backend, place } = await setUp(t);
     const shim = await openShim(place);
-    const calls = 3000;
-    const answers = Array.from({ length: calls }, (_, n) => shim.answerTo(`w${n}`, { within: 60_000 * patience }));
-    const lines = answers.map((_, n) => JSON.stringify({ jsonrpc: '2.0', id: `w${n}`, method: 'tools/call', params: { name: 'echo', arguments: { message: `${n}` } } }) + '\n');
-    await shim.write(lines.join(''));
-    (await Promise.all(answers)).forEach((answer, n) => assertSaid(answer, `${n}`));
-    assert.equal(backend.callsOf('echo').length, calls);
+    const answers = await burst(shim, 1000);
+    answers.forEach((answer, n) => assertSaid(answer, `${n}`));
+    assert.equal(backend.callsOf('echo').length, 1000);
+  });
+
+  test('above a thousand open calls each is answered once: done, or refused and not executed', async (t) => {
+    const { backend, place } = await setUp(t);
+    const shim = await openShim(place);
+    const answers = await burst(shim, 5000);
+    const passed = answers.filter((a) => a.result);
+    assert.ok(passed.length >= 1000, `${passed.length} passed`);
+    for (const { error, line } of answers.filter((a) => !a.result)) {
+      assert.ok(error.code < -32000, line);
+      assert.notEqual(error.data?.executed, 'unknown', line);
+    }
+    assert.equal(backend.callsOf('echo').length, passed.length);
+    assert.deepEqual(shim.messages, []);
+    assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
   });
 
   test('a slow call delays no other', async (t) => {

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { startBackend } from '../lib/backend.mjs';
 import { assertRefused, CODE } from '../lib/check.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
+import { random, seedOf } from '../lib/random.mjs';
 import { factor, inTurn, patience } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
 import { until } from '../lib/until.mjs';
@@ -14,17 +15,6 @@ const SHIMS = 20;
 const CALLS = 50;
 const LIMIT = 100;
 const limit = (window = '1h', max = LIMIT) => ({ more: `queue: { demo: { global_rate_limits: { echo: {window: ${window}, max_count: ${max}} } } }\n` });
-
-/** A small generator, so that a failing round can be run again by its number. */
-function random(seed) {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(a ^ (a >>> 15), a | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 describe('two-process truth', inTurn, () => {
   for (let round = 1; round <= factor; round++) {
@@ -52,9 +42,7 @@ describe('two-process truth', inTurn, () => {
 
   for (let round = 1; round <= factor; round++) {
     test(`shims killed at random: never more than ${LIMIT}, lost are at most the calls in flight (round ${round})`, async (t) => {
-      const seed = Number(process.env.AEGIS_TEST_SEED ?? Date.now() % 1e9) + round;
-      t.diagnostic(`AEGIS_TEST_SEED=${seed - round}`);
-      const rnd = random(seed);
+      const rnd = random(seedOf(t) + round);
       const backend = await startBackend(t);
       backend.onCall.echo = (exchange) => setTimeout(() => exchange.say('done'), rnd() * 5);
       const place = makePlace(t, simpleRules(backend.url, limit()));
@@ -120,7 +108,7 @@ describe('two-process truth', inTurn, () => {
     assert.ok((await heir.call('echo', { message: 'heir' })).result);
     assertRefused(await heir.call('echo', { message: 'heir 2' }), CODE.limited);
     const outcomes = await until(async () => {
-      const rows = (await place.auditRows()).filter((r) => r.kind === 'outcome');
+      const rows = (await place.storedRows()).filter((r) => r.kind === 'outcome');
       return rows.length === 2 && rows;
     }, { what: 'an outcome row for each call', every: 100 });
     assert.equal(outcomes.filter((r) => JSON.stringify(r).includes('unknown')).length, 1, JSON.stringify(outcomes));

@@ -24,6 +24,16 @@ const good = { content: [{ type: 'text', text: 'good' }] };
 const json = { 'content-type': 'application/json' };
 const rpcError = (x, code) => JSON.stringify({ jsonrpc: '2.0', id: x.message.id, error: { code, message: 'the backend says no' } });
 
+/** Sends the same bytes for ever; 'cut' when the other end has cut it, 'gave up' after half a GiB. */
+async function pour(socket, bytes) {
+  for (let sent = 0; sent < 2 ** 29; sent += bytes.length) {
+    if (socket.destroyed) return 'cut';
+    await new Promise((resolve) => socket.write(bytes, resolve));
+    await new Promise(setImmediate);
+  }
+  return 'gave up';
+}
+
 const { unknown } = CODE;
 /** what -> [handler, code, executed]; code null: any error code that is not a refusal of ours. */
 const faults = {
@@ -38,6 +48,7 @@ const faults = {
   'HTTP 405': [(x) => x.send(405), null, 'no'],
   'HTTP 413': [(x) => x.send(413, 'too large'), null, 'no'],
   'HTTP 429': [(x) => x.send(429, '', { 'retry-after': '1' }), null, 'no'],
+  'a redirect to the same host': [(x) => x.send(307, '', { location: '/mcp2' }), null, 'no'],
   'a redirect to another host': [(x) => x.send(307, '', { location: 'http://127.0.0.2:1/mcp' }), null, 'no'],
   'a redirect that makes it a GET': [(x) => x.send(302, '', { location: '/elsewhere' }), null, undefined],
   'a redirect without a place': [(x) => x.send(308), null, undefined],
@@ -66,8 +77,7 @@ const faults = {
   'a head that is nonsense': [(x) => x.socket.end('\u0000\u0001 GARBAGE\r\n\r\n'), unknown, 'unknown'],
   'a head without end': [(x) => {
     x.socket.write('HTTP/1.1 200 OK\r\n');
-    const more = () => { if (!x.socket.destroyed) x.socket.write('X-More: ' + 'y'.repeat(60_000) + '\r\n', more); };
-    more();
+    pour(x.socket, Buffer.from(`X-More: ${'y'.repeat(60_000)}\r\n`));
   }, unknown, 'unknown'],
   'a reset instead of an answer': [(x) => x.reset(), unknown, 'unknown'],
   'an end instead of an answer': [(x) => x.socket.end(), unknown, 'unknown'],
@@ -129,17 +139,6 @@ describe('backends that misbehave', suite, () => {
     assertSaid(await shim.call('bad'), 'good');
     assertSaid(await shim.call('echo', { message: 'next' }), 'next');
     assert.deepEqual(shim.messages, []);
-  });
-
-  test('a redirect 307 to the same origin is followed, with one effect', async (t) => {
-    const { backend, shim } = await setUp(t);
-    backend.onAny = (x) => {
-      if (x.req.url !== '/mcp' || x.message?.params?.name !== 'bad') return false;
-      x.send(307, '', { location: '/mcp2' });
-      return true;
-    };
-    assertSaid(await shim.call('bad', { message: 'moved' }), 'moved');
-    assert.deepEqual(backend.callsOf('bad').map((a) => a.exchange.req.url), ['/mcp', '/mcp2']);
   });
 
   test('credentials do not follow a redirect elsewhere', async (t) => {
@@ -210,25 +209,20 @@ agents: { one: { display_name: One, backends: { demo: { allowed: true } } } }
       const { backend, shim } = await setUp(t, { program: plainBin('aegis-shim') });
       const data = Buffer.alloc(64 * 1024, chunk ?? 'y');
       const frame = chunk ? Buffer.concat([Buffer.from(data.length.toString(16) + '\r\n'), data, Buffer.from('\r\n')]) : data;
-      let sent = 0;
+      let poured;
       backend.onCall.bad = (x) => {
         x.socket.write(head);
-        const more = () => {
-          if (x.socket.destroyed || sent > 2 ** 30) return;
-          sent += frame.length;
-          x.socket.write(frame, more);
-        };
-        more();
+        poured = pour(x.socket, frame);
       };
       const answer = await shim.call('bad', {}, { within: 60_000 * patience });
       assert.ok(answer.error, answer.line?.slice(0, 200));
       assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
       const memory = shim.memoryMiB();
       if (memory) {
-        t.diagnostic(`peak ${memory.peak.toFixed(1)} MiB, ${(sent / 2 ** 20).toFixed(0)} MiB sent`);
+        t.diagnostic(`peak ${memory.peak.toFixed(1)} MiB`);
         assert.ok(memory.peak <= 64, `peak ${memory.peak} MiB`);
       }
-      assert.ok(sent < 2 ** 29, 'the connection was cut');
+      assert.equal(await poured, 'cut', 'the shim cut the connection');
     });
   }
 

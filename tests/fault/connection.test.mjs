@@ -47,17 +47,18 @@ describe('connections that die', suite, () => {
     });
   }
 
-  test('idle connections the server has closed are not a fault', async (t) => {
-    const { backend, shim } = await setUp(t);
-    for (let n = 0; n < 20; n++) {
-      const closed = [...backend.sockets].map((socket) => once(socket, 'close'));
-      for (const socket of backend.sockets) socket.destroy();
-      await Promise.all(closed);
-      const answer = await shim.call('echo', { message: `n ${n}` });
-      assertHonest(answer, arrivals(backend, `n ${n}`), `after close ${n}`);
-    }
-    assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
-  });
+  for (const how of ['destroy', 'resetAndDestroy']) {
+    test(`idle connections the server has closed (${how}) cost no call`, async (t) => {
+      const { backend, shim } = await setUp(t);
+      for (let n = 0; n < 20; n++) {
+        const closed = [...backend.sockets].map((socket) => once(socket, 'close'));
+        for (const socket of backend.sockets) socket[how]();
+        await Promise.all(closed);
+        assertSaid(await shim.call('echo', { message: `n ${n}` }), `n ${n}`);
+      }
+      assert.equal(backend.callsOf('echo').length, 21);
+    });
+  }
 
   for (const how of ['end', 'reset']) {
     test(`the server closes idle connections (${how}) just when the next call goes`, async (t) => {
@@ -70,9 +71,16 @@ describe('connections that die', suite, () => {
         const going = shim.call('echo', { message });
         // From the same turn to some turns later: before, while and after the request is under way.
         const turns = n % 12;
-        const strike = (left) => (left ? setImmediate(strike, left - 1) : [...backend.sockets].forEach(kill));
-        strike(turns);
+        const struck = new Promise((resolve) => {
+          const strike = (left) => {
+            if (left) return setImmediate(strike, left - 1);
+            [...backend.sockets].forEach(kill);
+            resolve();
+          };
+          strike(turns);
+        });
         const answer = await going;
+        await struck;
         assertHonest(answer, arrivals(backend, message), message);
         if (answer.result) passed++;
       }
@@ -104,11 +112,15 @@ describe('connections that die', suite, () => {
     test(`a fresh connection that ${what}: an error, and no call runs`, async (t) => {
       const { backend, shim } = await setUp(t);
       await backend.stop();
-      const broken = net.createServer(onConnection).listen(backend.port, '127.0.0.1');
-      broken.on('connection', (socket) => socket.on('error', () => {}));
+      const sockets = [];
+      const broken = net.createServer((socket) => {
+        sockets.push(socket.on('error', () => {}));
+        onConnection(socket);
+      }).listen(backend.port, '127.0.0.1');
       await once(broken, 'listening');
       const answer = await shim.call('echo', { message: 'lost' });
       assert.ok(OURS.includes(answer.error?.code), answer.line);
+      for (const socket of sockets) socket.destroy();
       broken.close();
       await once(broken, 'close');
       await startBackend(t, { port: backend.port, tools: backend.tools });

@@ -177,3 +177,38 @@ function replaceId(buffer, id) {
 /** [{group, what, line(id)}] - line gives the bytes without line end. */
 export const attacks = Object.entries({ duplicates, cases, names, types, documents, bytes, ids })
   .flatMap(([group, list]) => [...list()].map(([what, line]) => ({ group, what, line: (id) => asBytes(line, id) })));
+
+/** One random change of a line: bytes flipped, cut, doubled, letters escaped, case changed, members repeated. */
+export function mutate(line, rnd) {
+  const at = Math.floor(rnd() * line.length);
+  const to = Math.min(line.length, at + 1 + Math.floor(rnd() * 12));
+  const letter = line[at];
+  const changes = [
+    () => line.slice(0, at) + line.slice(to),
+    () => line.slice(0, at) + line.slice(at, to) + line.slice(at),
+    () => line.slice(0, at) + (letter === letter.toUpperCase() ? letter.toLowerCase() : letter.toUpperCase()) + line.slice(at + 1),
+    () => line.slice(0, at) + `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}` + line.slice(at + 1),
+    () => line.slice(0, at) + String.fromCharCode(Math.floor(rnd() * 0x300)).replace('\n', ' ') + line.slice(at),
+    () => line.replace(/("[^"]+":)("[^"]*")/g, (all, key, value) => (rnd() < 0.3 ? `${key}"x",${key}${value}` : all)),
+    () => line.replace(/,/g, (comma) => (rnd() < 0.1 ? ',"Name":"echo",' : comma)),
+    () => line.replace(/[{,]/g, (c) => (rnd() < 0.1 ? `${c}"method":"ping",`.replace(',,', ',') : c)),
+  ];
+  return changes[Math.floor(rnd() * changes.length)]();
+}
+
+/** As lenient readers see a key: by any case, and cut at a NUL. */
+const fold = (key) => key.split('\0')[0].replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase().trim();
+
+/** Could some reader, however lenient, see a call of the denied tool in these bytes? */
+export function couldCallDenied(text) {
+  const token = '"(?:[^"\\\\]|\\\\.)*"';
+  const members = [...text.matchAll(new RegExp(`(${token})\\s*:\\s*(${token})`, 'g'))].map(([, key, value]) => {
+    try {
+      return [fold(JSON.parse(key)), JSON.parse(value).split('\0')[0]];
+    } catch {
+      return [key, value];
+    }
+  });
+  const has = (key, value) => members.some((m) => m[0] === key && m[1] === value);
+  return has('method', 'tools/call') && has('name', 'admin_reset');
+}

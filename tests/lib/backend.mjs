@@ -152,7 +152,7 @@ export class Backend {
   }
 
   #call(exchange) {
-    const { params } = exchange.message;
+    const params = exchange.message.params ?? {};
     const handler = this.onCall[params.name] ?? this.onCall['*'];
     if (handler) return handler(exchange, params);
     exchange.say(String(params.arguments?.message ?? 'done'));

@@ -51,10 +51,17 @@ export class Place {
     return stdout.trim() ? JSON.parse(stdout) : [];
   }
 
+  /** The audit as aegisctl shows it. */
   async auditRows() {
     const { code, stdout, stderr } = await this.ctl(['audit', 'list', '--json', '--limit', '10000']);
     assert.equal(code, 0, stderr);
     return JSON.parse(stdout);
+  }
+
+  /** The audit as it is stored, in order: {seq, call, kind, agent, backend, tool, verdict, body}. */
+  async storedRows() {
+    const rows = await this.query('SELECT seq, call, kind, agent, backend, tool, verdict, body FROM audit ORDER BY seq');
+    return rows.map((row) => ({ ...row, body: JSON.parse(row.body) }));
   }
 
   async leave() {
