@@ -1,32 +1,25 @@
 /* http - see http.h. Needs libcurl >= 7.85 (PROTOCOLS_STR, curl_easy_header, PREREQFUNCTION). */
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "net/http.h"
+#include "net/sockets.h"
 
 #define HTTP_MAX_POOLED_HANDLES  64
-#define HTTP_MAX_SOCKETS         256
 #define HTTP_MAX_UNREAD_BYTES    (64 * 1024)  /* of a streamed body, before it is paused */
 #define HTTP_BUFFER_BYTES        (64L * 1024) /* libcurl's receive buffer; above the mmap threshold it gets slower */
 #define HTTP_LONG_BODY_BYTES     (32 * 1024)  /* from here on its upload is watched for the timeout */
 #define HTTP_MAX_IDLE_S          60L          /* of a pooled connection, unless the server says less */
 #define HTTP_MAX_RETRY_AFTER_S   (366 * 86400LL)
 
-struct http_socket { int local_port, fd; };
-
 struct http {
 	struct loop *loop;
 	CURLU *url;
 	char *ca_file, *proxy;
 	long connect_timeout_ms, max_idle_s;
+	struct sockets sockets;
 	CURL *pool[HTTP_MAX_POOLED_HANDLES];
 	size_t pool_n;
-	struct http_socket sockets[HTTP_MAX_SOCKETS];  /* by local port; a lost one is only not looked at */
 	struct list requests, news;
 	struct loop_timer teller;       /* set while news is not empty: callbacks run outside of libcurl */
 };
@@ -56,51 +49,13 @@ static void note_news(struct http_request *r)
 	list_append(&r->http->news, &r->news);
 }
 
-/* ---- is a pooled connection still there? -------------------------------------------------------------------------------- */
-/* libcurl looks before it takes one from its pool, but 7.88 does not see a reset, and the end may come after the look. We look once
- * more, immediately before the first byte. CURLINFO_ACTIVESOCKET is not set yet then; the local port is told. */
-
-static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+/* A pooled connection that was reset, closed or spoken on while idle: not a byte of ours may go there. */
+static bool is_stale(struct http_request *r, int local_port)
 {
-	struct http_request *r = arg;
+	long connects = 0; /* 0 = a connection of the pool */
 
-	(void)purpose;
-	r->opened_fd = socket(to->family, to->socktype, to->protocol);
-	if (r->opened_fd < 0)
-		return CURL_SOCKET_BAD;
-	(void)fcntl(r->opened_fd, F_SETFD, FD_CLOEXEC);
-	return r->opened_fd;
-}
-
-static int port_of(int fd)
-{
-	struct sockaddr_storage a;
-	socklen_t n = sizeof(a);
-
-	if (getsockname(fd, (struct sockaddr *)&a, &n) != 0)
-		return -1;
-	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port : ((struct sockaddr_in *)&a)->sin_port);
-}
-
-static bool is_gone(int fd)
-{
-	char byte;
-	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-}
-
-/* The connection that will carry r. Every one is learnt when it is new, so what stands for a port is its present owner. */
-static bool connection_is_gone(struct http_request *r, int local_port)
-{
-	struct http_socket *known = &r->http->sockets[(unsigned)local_port % HTTP_MAX_SOCKETS];
-
-	if (r->opened_fd < 0)
-		return known->local_port == local_port && is_gone(known->fd);
-	*known = (struct http_socket){ 0 };
-	if (port_of(r->opened_fd) == local_port)     /* of two attempts, IPv6 and IPv4, the other may have won */
-		*known = (struct http_socket){ .local_port = local_port, .fd = r->opened_fd };
-	return false;
+	(void)curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return connects == 0 && !sockets_is_quiet(&r->http->sockets, local_port);
 }
 
 static int on_prereq(void *arg, char *remote, char *local, int remote_port, int local_port)
@@ -108,15 +63,12 @@ static int on_prereq(void *arg, char *remote, char *local, int remote_port, int 
 	struct http_request *r = arg;
 
 	(void)remote, (void)local, (void)remote_port;
-	if (connection_is_gone(r, local_port) && !r->has_left) {
-		r->is_stale = true;
-		return CURL_PREREQFUNC_ABORT;
-	}
 	if (r->has_left) { /* a pooled connection was dead: libcurl is about to send everything again */
 		r->was_resend_stopped = r->is_once;
 		return r->is_once ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 	}
-	if (r->may_leave && !r->may_leave(r))
+	r->must_start_fresh = is_stale(r, local_port);
+	if (r->must_start_fresh || (r->may_leave && !r->may_leave(r)))
 		return CURL_PREREQFUNC_ABORT;
 	r->has_left = true;
 	if (r->timeout_ms)
@@ -198,7 +150,7 @@ static const struct { CURLoption option; long value; } fixed_options[] = {
 
 #define SET(easy, option, value) (curl_easy_setopt(easy, option, value) == CURLE_OK)
 
-static bool handle_configure(const struct http *h, CURL *easy)
+static bool handle_configure(struct http *h, CURL *easy)
 {
 	bool is_set = true;
 
@@ -213,8 +165,9 @@ static bool handle_configure(const struct http *h, CURL *easy)
 	is_set &= SET(easy, CURLOPT_NOPROXY, h->proxy[0] ? "" : "*");
 	if (h->ca_file[0])
 		is_set &= SET(easy, CURLOPT_CAINFO, h->ca_file) && SET(easy, CURLOPT_CAPATH, NULL);
+	is_set &= SET(easy, CURLOPT_OPENSOCKETFUNCTION, sockets_open);
+	is_set &= SET(easy, CURLOPT_OPENSOCKETDATA, &h->sockets);
 	is_set &= SET(easy, CURLOPT_PREREQFUNCTION, on_prereq);
-	is_set &= SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	is_set &= SET(easy, CURLOPT_HEADERFUNCTION, on_header);
 	is_set &= SET(easy, CURLOPT_WRITEFUNCTION, on_body);
 	is_set &= SET(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -245,8 +198,9 @@ static bool handle_aim(struct http_request *r)
 {
 	CURL *easy = r->easy;
 	bool has_body = r->content.at != NULL;
-	bool is_set = SET(easy, CURLOPT_PREREQDATA, r) && SET(easy, CURLOPT_OPENSOCKETDATA, r) && SET(easy, CURLOPT_HEADERDATA, r) && SET(easy, CURLOPT_WRITEDATA, r) &&
-	              SET(easy, CURLOPT_XFERINFODATA, r) && SET(easy, CURLOPT_MAXAGE_CONN, r->http->max_idle_s) && SET(easy, CURLOPT_FRESH_CONNECT, 0L) &&
+	bool is_set = SET(easy, CURLOPT_PREREQDATA, r) && SET(easy, CURLOPT_HEADERDATA, r) && SET(easy, CURLOPT_WRITEDATA, r) &&
+	              SET(easy, CURLOPT_XFERINFODATA, r) && SET(easy, CURLOPT_MAXAGE_CONN, r->http->max_idle_s) &&
+	              SET(easy, CURLOPT_FRESH_CONNECT, 0L) &&
 	              SET(easy, CURLOPT_HTTPHEADER, http_headers_list(r->headers)) &&
 	              SET(easy, CURLOPT_NOPROGRESS, r->content.len >= HTTP_LONG_BODY_BYTES ? 0L : 1L);
 
@@ -307,6 +261,7 @@ void http_free(struct http *h)
 	for (size_t i = 0; i < h->pool_n; i++)
 		curl_easy_cleanup(h->pool[i]);
 	curl_url_cleanup(h->url);
+	sockets_release(&h->sockets);
 	free(h->ca_file);
 	free(h->proxy);
 	free(h);
@@ -465,21 +420,15 @@ static void end_transfer(struct http_request *r, CURLcode result)
 	loop_timer_clear(&r->timer);
 }
 
-static void on_transfer_done(void *arg, CURL *easy, CURLcode result);
-
-/* No byte has left: once more, over a connection of its own. */
-static bool start_fresh(struct http_request *r, CURL *easy)
-{
-	r->is_fresh = true;
-	return SET(easy, CURLOPT_FRESH_CONNECT, 1L) && loop_transfer_add(r->http->loop, easy, on_transfer_done, r) == OK;
-}
-
 static void on_transfer_done(void *arg, CURL *easy, CURLcode result)
 {
 	struct http_request *r = arg;
 
-	if (r->is_stale && !r->is_fresh && start_fresh(r, easy))
-		return;
+	if (r->must_start_fresh) {
+		r->must_start_fresh = false;
+		if (SET(easy, CURLOPT_FRESH_CONNECT, 1L) && loop_transfer_add(r->http->loop, easy, on_transfer_done, r) == OK)
+			return;
+	}
 	end_transfer(r, result);
 	http_tell(r);
 }
@@ -502,10 +451,10 @@ static void request_init(struct http *h, struct http_request *r)
 	r->collected = NULL;
 	r->header_bytes = 0;
 	r->uploaded = 0;
-	r->opened_fd = -1;
 	r->result = CURLE_OK;
 	r->has_left = r->has_told_left = r->has_head = r->has_told_head = false;
-	r->is_over = r->is_held = r->is_choked = r->is_too_large = r->was_resend_stopped = r->is_stale = r->is_fresh = false;
+	r->is_over = r->is_held = r->is_choked = r->is_too_large = false;
+	r->must_start_fresh = r->was_resend_stopped = false;
 	buf_init(&r->in, 2 * HTTP_MAX_UNREAD_BYTES);
 	loop_timer_init(&r->timer, on_limit);
 	list_init(&r->news);

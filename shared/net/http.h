@@ -76,9 +76,9 @@ struct http_request {
 	struct list node, news;
 	size_t header_bytes;
 	int64_t uploaded;
-	int opened_fd;                     /* -1 = a pooled connection carries it */
 	CURLcode result;
-	bool has_left, has_told_left, has_head, has_told_head, is_over, is_held, is_choked, is_too_large, was_resend_stopped, is_stale, is_fresh;
+	bool has_left, has_told_left, has_head, has_told_head, is_over, is_held, is_choked, is_too_large;
+	bool must_start_fresh, was_resend_stopped;
 };
 
 /* done comes later, also when nothing can be sent. */

@@ -284,6 +284,60 @@ START_TEST(a_pooled_connection_known_to_be_closed_is_not_tried)
 }
 END_TEST
 
+static atomic_int may_go_on, went_on;
+
+static void wait_to_go_on(struct conn *c)
+{
+	while (atomic_load(&may_go_on) <= c->number && !atomic_load(&c->peer->is_over))
+		usleep(200);
+}
+
+static void resets_after_each(struct conn *c)
+{
+	struct linger at_once = { .l_onoff = 1 };
+
+	ck_assert(conn_request(c));
+	conn_answer(c, "200 OK", "ok");
+	wait_to_go_on(c); /* the answer has been read: a reset would take it back */
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close_fdp(&c->fd);
+	atomic_fetch_add(&went_on, 1);
+}
+
+static void speaks_unasked(struct conn *c)
+{
+	ck_assert(conn_request(c));
+	conn_answer(c, "200 OK", "ok");
+	wait_to_go_on(c);
+	conn_answer(c, "200 OK", "the answer to whatever comes next");
+	atomic_fetch_add(&went_on, 1);
+	conn_wait_closed(c);
+}
+
+/* Each call is one that goes out once; between them the peer does to the idle connection what it likes. */
+START_TEST(a_pooled_connection_that_is_not_quiet_is_not_tried)
+{
+	static void (*const peers[])(struct conn * c) = { resets_after_each, speaks_unasked };
+	struct probe q;
+
+	atomic_store(&went_on, 0);
+	peer_serves(peers[_i]);
+	for (int i = 0; i < 5; i++) {
+		atomic_store(&may_go_on, i);
+		probe_init(&q, SPAN("{}"));
+		q.r.is_once = true;
+		run(&q);
+		ck_assert_msg(q.end.outcome == HTTP_COMPLETE, "%s", q.end.cause);
+		ck_assert_str_eq(q.body.data, "ok");
+		ck_assert_int_eq(q.asked, 1);
+		buf_release(&q.body);
+		atomic_store(&may_go_on, i + 1);
+		TURN_UNTIL(atomic_load(&went_on) == i + 1);
+	}
+	ck_assert_int_eq(atomic_load(&p->arrivals), 5);
+}
+END_TEST
+
 START_TEST(an_answer_that_does_not_come_times_out)
 {
 	struct probe q;
@@ -356,6 +410,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_dead_pooled_connection_is_never_a_second_sending_of_once);
 	tcase_add_test(t, a_dead_pooled_connection_is_replaced_for_others);
 	tcase_add_test(t, a_pooled_connection_known_to_be_closed_is_not_tried);
+	tcase_add_loop_test(t, a_pooled_connection_that_is_not_quiet_is_not_tried, 0, 2);
 	tcase_add_test(t, an_answer_that_does_not_come_times_out);
 	tcase_add_test(t, half_an_answer_is_cut);
 	tcase_add_test(t, what_is_not_http_is_cut);
