@@ -85,6 +85,12 @@ enum step call_refuse(struct call *c, enum refusal_reason why, const char *rule,
 	return STEP_STOP;
 }
 
+enum step call_refuse_store(struct call *c, const char *why)
+{
+	return call_refuse(c, REFUSED_STORE, "", "limits and audit cannot be kept: %.300s. No call is let through until that is mended. "
+	                   "The call was not executed.", why);
+}
+
 struct buf *call_body(struct call *c)
 {
 	buf_release(&c->body);

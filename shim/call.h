@@ -65,6 +65,7 @@ struct call *call_of(struct inbound *in);    /* of kind INBOUND_CALL */
 
 /* Ends it with a refusal; the sentence gets ". The call was not executed." from the caller. Always STEP_STOP. */
 enum step call_refuse(struct call *c, enum refusal_reason why, const char *rule, const char *fmt, ...) PRINTF_LIKE(4, 5);
+enum step call_refuse_store(struct call *c, const char *why);
 struct buf *call_body(struct call *c);       /* emptied, for the body of the next audit row */
 void call_seal_evidence(struct call *c, enum evidence_kind kind, const char *verdict, bool has_body);
 void call_repeat(struct call *c);            /* once more from the top, after its first flight was settled */

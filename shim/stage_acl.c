@@ -55,21 +55,15 @@ static enum step by_list(struct call *c)
 	                   c->facts.backend, c->shim->tools.why);
 }
 
-static enum step refuse_store(struct call *c, const char *why)
-{
-	return call_refuse(c, REFUSED_STORE, "", "limits and audit cannot be kept: %.300s. No call is let through until an operator has "
-	                   "helped (`aegisctl doctor` says more). The call was not executed.", why);
-}
-
 /* Store and rules come first: without them nothing can be promised. */
 static enum step can_decide(struct call *c)
 {
 	struct shim *s = c->shim;
 
 	if (!state_is_open(&s->state))
-		return refuse_store(c, s->state.why);
+		return call_refuse_store(c, s->state.why);
 	if (s->state.is_behind)
-		return refuse_store(c, "the outcome of an earlier call is not yet written");
+		return call_refuse_store(c, "the outcome of an earlier call is not yet written");
 	if (c->rounds > MAX_ROUNDS)
 		return call_refuse(c, REFUSED_CONFIG, "", "the rules change faster than a call can be judged. The call was not executed.");
 	switch (rules_look(&s->rules)) {
@@ -79,7 +73,7 @@ static enum step can_decide(struct call *c)
 		c->rounds++;
 		return STEP_WAIT;
 	case RULES_FAILED:
-		return refuse_store(c, "the rules in force cannot be asked for");
+		return call_refuse_store(c, "the rules in force cannot be asked for");
 	case RULES_BEHIND:
 		break;
 	}

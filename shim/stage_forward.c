@@ -74,7 +74,7 @@ static void committed(struct call *c)
 void forward_told(struct call *c)
 {
 	if (c->op.err != OK) {
-		call_refuse(c, REFUSED_STORE, "", "limits and audit cannot be kept: %s. The call was not executed.", err_text(c->op.err));
+		call_refuse_store(c, err_text(c->op.err));
 		return;
 	}
 	switch ((enum commit_answer)c->op.answer) {
