@@ -18,9 +18,10 @@ static int64_t ask(sqlite3 *db, const char *sql, int64_t otherwise)
 
 static enum err step(sqlite3 *db, int version)
 {
-	char done[64];
+	char done[128];
 
-	snprintf(done, sizeof(done), "PRAGMA user_version = %d; COMMIT", version);
+	snprintf(done, sizeof(done), "UPDATE meta SET schema = %d; PRAGMA user_version = %d; COMMIT",
+		version, version);
 	enum err e = db_exec(db, "BEGIN IMMEDIATE");
 	if (e == OK)
 		e = db_exec(db, store_schema[version - 1]);
@@ -31,11 +32,17 @@ static enum err step(sqlite3 *db, int version)
 	return e;
 }
 
+bool migrate_refuses(int64_t user_version, int64_t noted, int64_t min_writer)
+{
+	return min_writer > store_schema_n || (user_version > store_schema_n && user_version != noted);
+}
+
 static enum err check_newer(sqlite3 *db, int64_t version, struct problem *why)
 {
 	int64_t needs = ask(db, "SELECT min_writer FROM meta", version);
+	int64_t noted = ask(db, "SELECT schema FROM meta", 0);
 
-	if (needs <= store_schema_n)
+	if (!migrate_refuses(version, noted, needs))
 		return OK;
 	problem_set(why,
 		"the database was written by a newer Aegis (schema %d; this program knows %d): "

@@ -19,7 +19,7 @@
 #define KEYS_SEPARATOR '\x1e'
 
 struct meta {
-	int64_t min_writer, high_tick, high_at, is_synced, lost_tick, full_tick;
+	int64_t min_writer, schema, high_tick, high_at, is_synced, lost_tick, full_tick;
 	char instance[ID_SIZE], replaces[ID_SIZE];
 };
 

@@ -1,5 +1,6 @@
 #include "store/sqlite.h"
 #include "base/clock.h"
+#include "store/migrate.h"
 
 #define MARK_EVERY_MS 1000 /* how old the stored high-water mark may be */
 
@@ -20,6 +21,7 @@ bool meta_read(struct store *s)
 	m->full_tick = sqlite3_column_int64(q, 5);
 	snprintf(m->instance, sizeof(m->instance), "%s", column_text(q, 6));
 	snprintf(m->replaces, sizeof(m->replaces), "%s", column_text(q, 7));
+	m->schema = sqlite3_column_int64(q, 8);
 	return true;
 }
 
@@ -133,7 +135,8 @@ void clock_begin(struct store *s)
 {
 	if (!meta_read(s))
 		return;
-	if (s->meta.min_writer > store_schema_n) {
+	if (migrate_refuses(db_number(&s->db, SQL_USER_VERSION, -1, NO_BIND), s->meta.schema,
+		    s->meta.min_writer)) {
 		db_fault(&s->db, ERR_STORE_NEWER);
 		return;
 	}

@@ -9,10 +9,11 @@
 	SQL(RELEASE,         "RELEASE op")                                                                                      \
 	SQL(ROLLBACK_TO,     "ROLLBACK TO op")                                                                                  \
 	/* the file and its time */                                                                                             \
-	SQL(META_GET,        "SELECT min_writer, high_tick, high_at, is_synced, lost_tick, full_tick, instance, replaces"       \
-	                     " FROM meta")                                                                                      \
-	SQL(META_PUT,        "INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, high_at,"         \
-	                     " is_synced, full_tick, replaces) VALUES (1, ?1, ?1, ?2, ?3, ?4, ?3, 1, ?5, ?6)")                  \
+	SQL(META_GET,        "SELECT min_writer, high_tick, high_at, is_synced, lost_tick, full_tick, instance, replaces,"      \
+	                     " schema FROM meta")                                                                               \
+	SQL(USER_VERSION,    "PRAGMA user_version")                                                                             \
+	SQL(META_PUT,        "INSERT INTO meta (one, min_reader, min_writer, schema, instance, created_at, high_tick, high_at," \
+	                     " is_synced, full_tick, replaces) VALUES (1, ?1, ?1, ?1, ?2, ?3, ?4, ?3, 1, ?5, ?6)")              \
 	SQL(META_MARK,       "UPDATE meta SET high_tick = ?1, high_at = ?2, is_synced = ?3")                                    \
 	SQL(META_LOST,       "UPDATE meta SET lost_tick = ?1")                                                                  \
 	SQL(CLOCK_GET,       "SELECT offset_ms FROM clock WHERE boot = ?1")                                                     \

@@ -84,9 +84,9 @@ END_TEST
 START_TEST(a_newer_schema_that_takes_us_is_left_as_it_is)
 {
 	ck_assert_int_eq(migrate_run(db, &why), OK);
-	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, "
+	sql("INSERT INTO meta (one, min_reader, min_writer, schema, instance, created_at, high_tick, "
 	    "high_at, is_synced)"
-	    " VALUES (1, 1, 1, '', 0, 0, 0, 1); PRAGMA user_version = 50");
+	    " VALUES (1, 1, 1, 50, '', 0, 0, 0, 1); PRAGMA user_version = 50");
 	ck_assert_int_eq(migrate_run(db, &why), OK);
 	ck_assert_int_eq(number("PRAGMA user_version"), 50);
 }
@@ -95,11 +95,21 @@ END_TEST
 START_TEST(a_newer_schema_that_refuses_us_is_named)
 {
 	ck_assert_int_eq(migrate_run(db, &why), OK);
-	sql("INSERT INTO meta (one, min_reader, min_writer, instance, created_at, high_tick, "
+	sql("INSERT INTO meta (one, min_reader, min_writer, schema, instance, created_at, high_tick, "
 	    "high_at, is_synced)"
-	    " VALUES (1, 50, 50, '', 0, 0, 0, 1); PRAGMA user_version = 50");
+	    " VALUES (1, 50, 50, 50, '', 0, 0, 0, 1); PRAGMA user_version = 50");
 	ck_assert_int_eq(migrate_run(db, &why), ERR_STORE_NEWER);
 	ck_assert_ptr_nonnull(strstr(why.text, "newer"));
+}
+END_TEST
+
+START_TEST(a_version_that_no_migration_of_ours_noted_is_refused)
+{
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	sql("INSERT INTO meta (one, min_reader, min_writer, schema, instance, created_at, high_tick, "
+	    "high_at, is_synced)"
+	    " VALUES (1, 1, 1, 1, '', 0, 0, 0, 1); PRAGMA user_version = 50");
+	ck_assert_int_eq(migrate_run(db, &why), ERR_STORE_NEWER);
 }
 END_TEST
 
@@ -134,6 +144,7 @@ Suite *suite(void)
 	tcase_add_test(t, every_statement_of_the_store_fits_the_schema);
 	tcase_add_test(t, a_newer_schema_that_takes_us_is_left_as_it_is);
 	tcase_add_test(t, a_newer_schema_that_refuses_us_is_named);
+	tcase_add_test(t, a_version_that_no_migration_of_ours_noted_is_refused);
 	tcase_add_test(t, the_database_of_another_program_is_not_touched);
 	tcase_add_test(t, a_step_that_fails_leaves_nothing);
 	suite_add_tcase(s, t);

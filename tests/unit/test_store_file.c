@@ -288,10 +288,22 @@ END_TEST
 
 START_TEST(a_newer_database_that_still_takes_us_is_used)
 {
-	sql("PRAGMA user_version = 99; ALTER TABLE flight ADD COLUMN later TEXT NOT NULL DEFAULT "
+	sql("PRAGMA user_version = 99; UPDATE meta SET schema = 99; ALTER TABLE flight ADD COLUMN later TEXT NOT NULL DEFAULT "
 	    "''");
 	ck_assert_int_eq(use(), COMMITTED);
 	kit_close(&kit);
+	kit_open(&kit);
+	ck_assert_int_eq(use(), COMMITTED);
+}
+END_TEST
+
+START_TEST(a_version_nobody_noted_is_refused_while_it_stands)
+{
+	sql("PRAGMA user_version = 99");
+	ck_assert_int_eq(use(), ERR_STORE_NEWER);
+	kit_close(&kit);
+	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_NEWER);
+	sql("PRAGMA user_version = 1");
 	kit_open(&kit);
 	ck_assert_int_eq(use(), COMMITTED);
 }
@@ -551,6 +563,7 @@ static void add_replaced_and_damaged(TCase *t)
 	tcase_add_test(t, a_damaged_page_is_refused_until_repair);
 	tcase_add_test(t, a_newer_database_that_refuses_us_is_refused);
 	tcase_add_test(t, a_newer_database_that_still_takes_us_is_used);
+	tcase_add_test(t, a_version_nobody_noted_is_refused_while_it_stands);
 }
 
 static void add_machine_and_repair(TCase *t)
