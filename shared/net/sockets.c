@@ -46,7 +46,7 @@ static int port_of(int fd)
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
 		struct sockaddr_storage room;
-	} at;
+	} at = { .room = { 0 } };
 	socklen_t n = sizeof(at);
 
 	if (getsockname(fd, &at.any, &n) < 0)
