@@ -3,6 +3,8 @@
 
 static const struct upstream_kind *kind_of(const struct config_backend *b)
 {
+	if (b->command.n > 0)
+		return &upstream_stdio;
 	if (!b->url || !b->url[0])
 		return NULL;
 	return b->transport == TRANSPORT_AUTO || b->transport == TRANSPORT_HTTP ? &upstream_http : NULL;
@@ -13,7 +15,7 @@ enum err upstream_new(const struct upstream_options *o, struct upstream **out, s
 	const struct upstream_kind *kind = kind_of(o->backend);
 
 	if (!kind) {
-		problem_set(why, "backend %s: this version reaches backends by Streamable HTTP (url) only", o->backend->name);
+		problem_set(why, "backend %s: this version reaches a url by Streamable HTTP only", o->backend->name);
 		return ERR_UNSUPPORTED;
 	}
 	return kind->new(o, out, why);

@@ -53,6 +53,7 @@ struct upstream_options {
 	struct loop *loop;
 	const struct config *config;                          /* for secrets; lives as long as the upstream */
 	const struct config_backend *backend;
+	bool inherits_environment;                            /* a command gets ours, not only what is configured */
 	struct upstream_events events;
 };
 /* ERR_INVALID/ERR_NOT_FOUND: a secret of its headers cannot be read (why). ERR_UNSUPPORTED: transport not built. Opens no connection. */

@@ -15,4 +15,4 @@ struct upstream {                 /* first member of each transport's own struct
 	const struct upstream_kind *kind;
 };
 
-extern const struct upstream_kind upstream_http;
+extern const struct upstream_kind upstream_http, upstream_stdio;
