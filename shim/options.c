@@ -4,7 +4,7 @@
 #include "base/log.h"
 
 static const char HELP[] =
-	"usage: aegis-shim --agent NAME [options]\n"
+	"usage: aegis-shim --agent NAME [options] [-- COMMAND [ARGUMENT]...]\n"
 	"\n"
 	"The stdio MCP server of one agent: every tools/call goes to the real backend only through the rules.\n"
 	"Start it from the MCP client's configuration; `aegisctl setup` writes the entry.\n"
@@ -14,6 +14,8 @@ static const char HELP[] =
 	"  --config FILE     the rules; default: $AEGIS_CONFIG, ~/.config/aegis/aegis.yaml, /etc/aegis/aegis.yaml\n"
 	"  --state-dir DIR   where limits and audit live; default: state_dir of the rules, ~/.local/state/aegis\n"
 	"  --log-level LEVEL error, warn, info or debug, on stderr; default: log.level of the rules\n"
+	"  -- COMMAND ...    the stdio MCP server to start in place of the backend's own url or command, with this environment;\n"
+	"                    the backend's grants, limits and queue apply\n"
 	"  --version         print the version\n"
 	"  --help            print this\n"
 	"\n"
@@ -38,12 +40,20 @@ static enum options_answer wrong(const char *what, const char *which)
 	return OPTIONS_WRONG;
 }
 
-static enum options_answer check(int argc, char **argv, const struct options *o)
+/* getopt has stopped behind "--", or at the first word that is no option. */
+static enum options_answer check(int argc, char **argv, struct options *o)
 {
+	bool has_command = strcmp(argv[optind - 1], "--") == 0;
 	enum log_level level;
 
-	if (optind < argc)
+	if (optind < argc && !has_command)
 		return wrong("unexpected argument ", argv[optind]);
+	if (optind == argc && has_command)
+		return wrong("say which command to start behind --", "");
+	if (has_command) {
+		o->command = argv + optind;
+		o->command_n = (size_t)(argc - optind);
+	}
 	if (!o->agent || !*o->agent)
 		return wrong("say which agent this is with --agent NAME", "");
 	if (o->log_level && !log_level_parse(o->log_level, &level))
@@ -57,7 +67,7 @@ enum options_answer options_read(int argc, char **argv, struct options *out)
 
 	*out = (struct options){ 0 };
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", LONG, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+:", LONG, NULL)) != -1) {
 		switch (c) {
 		case OPT_AGENT:     out->agent = optarg; break;
 		case OPT_CONFIG:    out->config = optarg; break;

@@ -64,12 +64,34 @@ const struct config_backend *shim_backend(const struct shim *s)
 	return config_backend(s->rules.current->config, s->backend);
 }
 
+static bool is_same_list(const struct config_list *a, const struct config_list *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i], b->v[i]) != 0)
+			return false;
+	return true;
+}
+
 bool shim_backend_is_same(const struct shim *s)
 {
-	const struct config_backend *a = config_backend(s->first_rules->config, s->backend), *b = shim_backend(s);
+	const struct config_backend *a = &s->place, *b = shim_backend(s);
 
-	return a && b && strcmp(a->url, b->url) == 0 && strcmp(a->proxy, b->proxy) == 0 && strcmp(a->ca_file, b->ca_file) == 0 &&
-	       a->transport == b->transport && b->command.n == a->command.n;
+	if (!b || s->options.command)
+		return b != NULL;
+	return strcmp(a->url, b->url) == 0 && strcmp(a->proxy, b->proxy) == 0 && strcmp(a->ca_file, b->ca_file) == 0 &&
+	       a->transport == b->transport && is_same_list(&a->command, &b->command) && strcmp(a->cwd, b->cwd) == 0;
+}
+
+static void find_place(struct shim *s)
+{
+	s->place = *config_backend(s->first_rules->config, s->backend);
+	if (!s->options.command)
+		return;
+	s->place.url = "";
+	s->place.transport = TRANSPORT_STDIO;
+	s->place.command = (struct config_list){ .v = s->options.command, .n = s->options.command_n, .is_set = true };
 }
 
 static enum err open_upstream(struct shim *s, struct problem *why)
@@ -77,9 +99,12 @@ static enum err open_upstream(struct shim *s, struct problem *why)
 	struct upstream_options o = {
 		.loop = s->loop,
 		.config = s->first_rules->config,
-		.backend = config_backend(s->first_rules->config, s->backend),
+		.backend = &s->place,
+		.inherits_environment = s->options.command != NULL,
 		.events = { .arg = s, .message = on_message, .has_room = has_room },
 	};
+
+	find_place(s);
 	return upstream_new(&o, &s->upstream, why);
 }
 

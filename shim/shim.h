@@ -22,6 +22,7 @@ struct shim {
 	uid_t uid;
 	bool has_host;
 	struct ruleset *first_rules;         /* what upstream stands on */
+	struct config_backend place;         /* the backend of first_rules, or a command of the command line under its name */
 	struct loop *loop;
 	struct signals signals;
 	struct host host;

@@ -127,6 +127,9 @@ static bool check_agent(struct start *s)
 
 static bool check_mode(struct start *s)
 {
+	if (s->config->mode != MODE_COOPERATIVE && s->options->command)
+		return wrong(s, REFUSED_CONFIG, "%s says mode: enforced, where no command may stand on the command line; a backend's command: may",
+		             s->config->path);
 	if (s->config->mode != MODE_COOPERATIVE)
 		return wrong(s, REFUSED_CONFIG, "%s says mode: enforced, which this version of Aegis cannot carry out", s->config->path);
 	return true;
