@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { bin } from './settings.mjs';
 
-const flags = process.getuid?.() === 0 ? ['-m'] : ['-U', '-r', '-m'];
+export const flags = process.getuid?.() === 0 ? ['-m'] : ['-U', '-r', '-m'];
 
 function isPossible() {
   try {
