@@ -8,7 +8,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import {
   CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema, ResultSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-import { Everything } from '../lib/everything.mjs';
+import { Everything, everythingCommand } from '../lib/everything.mjs';
 import { Place, simpleRules } from '../lib/place.mjs';
 import { isAlive } from '../lib/process.mjs';
 import { bin, inTurn, patience } from '../lib/settings.mjs';
@@ -166,73 +166,95 @@ const checks = {
   },
 };
 
-describe('server-everything and the SDK client', inTurn, () => {
-  let server;
-  let place;
-  const direct = {};
-  before(async () => {
-    server = await Everything.start();
-    place = new Place(simpleRules(server.url));
-  });
-  after(async () => {
-    await server.stop();
-    await place.leave();
-  });
+/** How the server is reached. */
+const ways = {
+  'over Streamable HTTP': async () => {
+    const server = await Everything.start();
+    return {
+      where: server.url,
+      direct: () => new StreamableHTTPClientTransport(new URL(server.url)),
+      sessionsEnded: () => server.count('Received session termination request'),
+      stop: () => server.stop(),
+    };
+  },
+  'over stdio': async () => ({
+    where: everythingCommand,
+    direct: () => new StdioClientTransport({ command: everythingCommand[0], args: everythingCommand.slice(1), stderr: 'pipe' }),
+    stop: () => {},
+  }),
+};
 
-  const stdio = () => new StdioClientTransport({ command: bin('aegis-shim'), args: ['--agent', 'one', ...place.options], env: place.env, stderr: 'pipe' });
+const endOf = (pid) => until(() => !isAlive(pid), { what: 'end of the shim' });
 
-  describe('directly', () => {
-    let client;
-    before(async () => { client = await connect(new StreamableHTTPClientTransport(new URL(server.url))); });
-    after(() => client.close());
-    for (const [name, check] of Object.entries(checks)) {
-      test(name, async () => { direct[name] = await check(client) ?? 'passed'; });
-    }
-  });
+for (const [way, start] of Object.entries(ways)) {
+  describe(`server-everything ${way} and the SDK client`, inTurn, () => {
+    let server;
+    let place;
+    const direct = {};
+    before(async () => {
+      server = await start();
+      place = new Place(simpleRules(server.where));
+    });
+    after(async () => {
+      await server.stop();
+      await place.leave();
+    });
 
-  describe('through aegis-shim', () => {
-    let client;
-    before(async () => { client = await connect(stdio()); });
-    after(() => client.close());
-    for (const [name, check] of Object.entries(checks)) {
-      test(name, async (t) => {
-        if (!(name in direct)) return t.skip('the server fails this check when asked directly');
-        assert.deepEqual(await check(client) ?? 'passed', direct[name]);
+    const throughShim = () => new StdioClientTransport({ command: bin('aegis-shim'), args: ['--agent', 'one', ...place.options], env: place.env, stderr: 'pipe' });
+
+    describe('directly', () => {
+      let client;
+      before(async () => { client = await connect(server.direct()); });
+      after(() => client.close());
+      for (const [name, check] of Object.entries(checks)) {
+        test(name, async () => { direct[name] = await check(client) ?? 'passed'; });
+      }
+    });
+
+    describe('through aegis-shim', () => {
+      let client;
+      before(async () => { client = await connect(throughShim()); });
+      after(() => client.close());
+      for (const [name, check] of Object.entries(checks)) {
+        test(name, async (t) => {
+          if (!(name in direct)) return t.skip('the server fails this check when asked directly');
+          assert.deepEqual(await check(client) ?? 'passed', direct[name]);
+        });
+      }
+    });
+
+    describe('and its end', () => {
+      test('close() ends the shim well before the SDK\'s two seconds, without signals, and the session at the server', async () => {
+        const ended = server.sessionsEnded?.();
+        const transport = throughShim();
+        const client = await connect(transport);
+        const { pid } = transport;
+        await callTool(client, 'echo', { message: 'x' });
+        const from = performance.now();
+        await client.close();
+        await endOf(pid);
+        assert.ok(performance.now() - from < 1500 * patience, `${performance.now() - from} ms`);
+        if (server.sessionsEnded) await until(() => server.sessionsEnded() === ended + 1, { what: 'DELETE at the server' });
       });
-    }
-  });
 
-  describe('and its end', () => {
-    test('close() ends the shim well before the SDK\'s two seconds, without signals, and the session at the server', async () => {
-      const deletes = server.count('Received session termination request');
-      const transport = stdio();
-      const client = await connect(transport);
-      const { pid } = transport;
-      await callTool(client, 'echo', { message: 'x' });
-      const from = performance.now();
-      await client.close();
-      await until(() => !isAlive(pid), { what: 'end of the shim' });
-      assert.ok(performance.now() - from < 1500 * patience, `${performance.now() - from} ms`);
-      await until(() => server.count('Received session termination request') === deletes + 1, { what: `DELETE at the server: ${server.output.slice(-500)}` });
-    });
-
-    test('close() during a call leaves no process', async () => {
-      const transport = stdio();
-      const client = await connect(transport);
-      const { pid } = transport;
-      const running = new Promise((resolve) => {
-        callTool(client, 'trigger-long-running-operation', { duration: 60, steps: 120 }, { onprogress: resolve }).catch(() => {});
+      test('close() during a call leaves no process', async () => {
+        const transport = throughShim();
+        const client = await connect(transport);
+        const { pid } = transport;
+        const running = new Promise((resolve) => {
+          callTool(client, 'trigger-long-running-operation', { duration: 60, steps: 120 }, { onprogress: resolve }).catch(() => {});
+        });
+        await settled(running, 'progress');
+        await client.close();
+        await endOf(pid);
       });
-      await settled(running, 'progress');
-      await client.close();
-      await until(() => !isAlive(pid), { what: 'end of the shim' });
-    });
 
-    test('20 clients at once, each with its own session', async () => {
-      const clients = await Promise.all(Array.from({ length: 20 }, () => connect(stdio())));
-      const answers = await Promise.all(clients.map((c, n) => callTool(c, 'echo', { message: `client ${n}` })));
-      answers.forEach((answer, n) => assert.equal(text(answer), `Echo: client ${n}`));
-      await Promise.all(clients.map((c) => c.close()));
+      test('20 clients at once, each with its own session', async () => {
+        const clients = await Promise.all(Array.from({ length: 20 }, () => connect(throughShim())));
+        const answers = await Promise.all(clients.map((c, n) => callTool(c, 'echo', { message: `client ${n}` })));
+        answers.forEach((answer, n) => assert.equal(text(answer), `Echo: client ${n}`));
+        await Promise.all(clients.map((c) => c.close()));
+      });
     });
   });
-});
+}

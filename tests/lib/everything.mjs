@@ -1,4 +1,5 @@
-// everything - the official reference server, @modelcontextprotocol/server-everything, over Streamable HTTP on a free port.
+// everything - the official reference server, @modelcontextprotocol/server-everything: its argv for stdio, or running over Streamable
+// HTTP on a free port.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -7,6 +8,8 @@ import { root } from './settings.mjs';
 import { until } from './until.mjs';
 
 const program = path.join(root, 'tests/node_modules/@modelcontextprotocol/server-everything/dist/index.js');
+
+export const everythingCommand = [process.execPath, program, 'stdio'];
 
 export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');

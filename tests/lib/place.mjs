@@ -84,15 +84,16 @@ export function makePlace(t, rules) {
   return place;
 }
 
-/** Rules for one backend `demo` and the agents named, all allowed; more is YAML text put below. */
-export function simpleRules(url, { agents = ['one'], grant = '', agent = '', more = '' } = {}) {
+/** Rules for one backend `demo` (a URL, or the argv of a command) and the agents named, all allowed; more is YAML text put below. */
+export function simpleRules(where, { agents = ['one'], grant = '', agent = '', more = '' } = {}) {
   const names = agents.map((name) => `  ${name}:
     display_name: "${name}"
 ${indent(agent, 4)}    backends:
       demo:
         allowed: true
 ${indent(grant, 8)}`).join('');
-  return `backends:\n  demo: { url: "${url}" }\nagents:\n${names}${more}`;
+  const backend = Array.isArray(where) ? `command: ${JSON.stringify(where)}` : `url: "${where}"`;
+  return `backends:\n  demo: { ${backend} }\nagents:\n${names}${more}`;
 }
 
 function indent(text, by) {
