@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isAlive, processesNaming, run } from './process.mjs';
 import { bin } from './settings.mjs';
-import { until } from './until.mjs';
+import { settled, until } from './until.mjs';
 
 /** The programs must not see the developer's own settings. */
 function cleanEnv(home) {
@@ -64,11 +64,11 @@ export class Place {
     return rows.map((row) => ({ ...row, body: JSON.parse(row.body) }));
   }
 
+  /** Ends what still runs as a client would, and looks at how every shim of this place ended. */
   async leave() {
-    const left = this.started.filter((shim) => !shim.hasExited);
-    for (const shim of left) shim.kill('SIGKILL');
-    await Promise.all(left.map((shim) => shim.exited));
+    for (const shim of this.started) shim.letGo();
     try {
+      for (const shim of this.started) shim.assertEndedWell(await settled(shim.exited, `end of a shim; stderr:\n${shim.stderr}`));
       await until(() => processesNaming(this.dir).length === 0, { what: `no process left in ${this.dir}` });
     } finally {
       for (const pid of processesNaming(this.dir)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
@@ -77,7 +77,7 @@ export class Place {
   }
 }
 
-/** A place for this test. Rules may be text, or a function of nothing that gives it later by writeRules. */
+/** A place for this test. Without rules there is no file yet; writeRules makes it. */
 export function makePlace(t, rules) {
   const place = new Place(rules);
   t.after(() => place.leave());

@@ -1,4 +1,5 @@
 // shim - an aegis-shim under test, and the raw JSON-RPC client that drives it. It says exactly what it is told to, also nonsense.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { LineReader } from './lines.mjs';
 import { makePipes } from './pipes.mjs';
@@ -21,6 +22,7 @@ export class Shim {
     this.pid = this.child.pid;
     this.hasExited = false;
     this.stderr = '';
+    this.signals = new Set();       // sent by the test
     this.nextId = 1;
     this.waiting = new Map();       // id key -> resolve
     this.lines = [];                // every line, as text
@@ -121,7 +123,24 @@ export class Shim {
   }
 
   kill(signal = 'SIGTERM') {
+    this.signals.add(signal);
     this.child.kill(signal);
+  }
+
+  /** Goes away as a client does at its end. */
+  letGo() {
+    if (this.hasExited) return;
+    this.child.kill('SIGCONT');
+    this.stdin?.end();
+    this.stdout.destroy();
+  }
+
+  assertEndedWell({ code, signal }) {
+    assert.doesNotMatch(this.stderr, /AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion/, 'a shim reported a fault of its own');
+    // A holder of the gate that is stopped is killed by the others.
+    const isExpected = signal === null || this.signals.has(signal) || (signal === 'SIGKILL' && this.signals.has('SIGSTOP'));
+    assert.ok(isExpected, `a shim died by ${signal}; stderr:\n${this.stderr}`);
+    assert.ok([0, 64, 78, null].includes(code), `a shim ended with exit code ${code}; stderr:\n${this.stderr}`);
   }
 
   /** Closes stdin; resolves with how it ended and after how long. */
