@@ -150,7 +150,7 @@ static void answered(struct delivery *d, const struct jsonrpc *response)
 {
 	struct call *c = call_of_delivery(d);
 	bool is_error = response->kind == JSONRPC_ERROR;
-	bool is_failure = is_error || json_get(response->result, "isError").kind == JSON_TRUE;
+	bool is_failure = is_error || response->is_error_result;
 	struct span answer = is_error ? response->error.text : response->result.text;
 
 	c->outcome.kind = is_failure ? OUTCOME_FAILED : OUTCOME_SUCCEEDED;

@@ -60,6 +60,7 @@ struct message { /* the members as they stand; JSON_NONE = absent */
 	struct json_value version, id, method, params, result, error;
 	bool has_twin;       /* some key differs from one of ours only by case */
 	bool is_id_in_doubt; /* two keys might be taken for the id */
+	bool is_error_result;
 };
 
 static void read_member(struct span key, struct json_value value, struct message *m)
@@ -79,6 +80,7 @@ static void read_member(struct span key, struct json_value value, struct message
 	m->is_id_in_doubt |= json_key_is_case_twin(key, id, 1);
 }
 
+/* Walks the document: only for what has no outline. */
 static void read_members(struct json_value root, struct message *m)
 {
 	struct json_iter it = json_iter(root);
@@ -88,6 +90,24 @@ static void read_members(struct json_value root, struct message *m)
 	*m = (struct message){ 0 };
 	while (it.is_object && json_next(&it, &key, &value))
 		read_member(key, value, m);
+	m->is_error_result = json_get(m->result, "isError").kind == JSON_TRUE;
+}
+
+static void read_outline(const struct json_outline *o, struct message *m)
+{
+	int result = -1;
+
+	*m = (struct message){ 0 };
+	for (size_t i = 0; i < o->n; i++) {
+		const struct json_member *member = &o->members[i];
+		if (member->parent < 0) {
+			read_member(member->key, member->value, m);
+			if (json_key_is(member->key, "result"))
+				result = (int)i;
+		} else if (member->parent == result && json_key_is(member->key, "isError")) {
+			m->is_error_result = member->value.kind == JSON_TRUE;
+		}
+	}
 }
 
 /* What may be meant as a response must not be answered with its id: that one names a request of our
@@ -137,31 +157,37 @@ static void classify_response(const struct message *m, struct jsonrpc *out)
 		out->kind = is_error ? JSONRPC_ERROR : JSONRPC_RESULT;
 }
 
+static void classify(struct json_value root, const struct message *m, struct jsonrpc *out)
+{
+	*out = (struct jsonrpc){ .root = root };
+	if (root.kind != JSON_OBJECT)
+		refuse(out, -32600, "not an object");
+	else if (m->has_twin)
+		refuse(out, -32600, "a key differs from a protocol key only by case");
+	else if (!json_string_is(m->version, "2.0"))
+		refuse(out, -32600, "\"jsonrpc\" is not \"2.0\"");
+	else if (m->method.kind)
+		classify_call(m, out);
+	else
+		classify_response(m, out);
+	if (out->kind == JSONRPC_INVALID) {
+		out->method[0] = '\0';
+		out->id = answerable_id(m);
+		return;
+	}
+	out->id = m->id;
+	out->params = m->params;
+	out->result = m->result;
+	out->error = m->error;
+	out->is_error_result = m->is_error_result;
+}
+
 void jsonrpc_classify(struct json_value root, struct jsonrpc *out)
 {
 	struct message m;
 
-	*out = (struct jsonrpc){ .root = root };
 	read_members(root, &m);
-	if (root.kind != JSON_OBJECT)
-		refuse(out, -32600, "not an object");
-	else if (m.has_twin)
-		refuse(out, -32600, "a key differs from a protocol key only by case");
-	else if (!json_string_is(m.version, "2.0"))
-		refuse(out, -32600, "\"jsonrpc\" is not \"2.0\"");
-	else if (m.method.kind)
-		classify_call(&m, out);
-	else
-		classify_response(&m, out);
-	if (out->kind == JSONRPC_INVALID) {
-		out->method[0] = '\0';
-		out->id = answerable_id(&m);
-		return;
-	}
-	out->id = m.id;
-	out->params = m.params;
-	out->result = m.result;
-	out->error = m.error;
+	classify(root, &m, out);
 }
 
 /* The fault is no fault of the grammar: the members can be told, so that the sender is answered by
@@ -175,11 +201,17 @@ static bool is_well_formed(enum jsonscan_fault f)
 void jsonrpc_read(struct span line, struct jsonrpc *out)
 {
 	struct json_value root;
+	struct json_outline outline;
+	struct message m;
 	size_t offset;
-	enum jsonscan_fault fault = jsonscan_check(line, &root, &offset);
+	enum jsonscan_fault fault = jsonscan_outline(line, &root, &offset, &outline);
 
 	if (fault == JSONSCAN_OK && root.kind != JSON_ARRAY) {
-		jsonrpc_classify(root, out);
+		if (outline.is_whole)
+			read_outline(&outline, &m);
+		else
+			read_members(root, &m);
+		classify(root, &m, out);
 		return;
 	}
 	*out = (struct jsonrpc){ .kind = JSONRPC_BATCH };
@@ -189,8 +221,6 @@ void jsonrpc_read(struct span line, struct jsonrpc *out)
 	else
 		out->root = root;
 	if (is_well_formed(fault)) {
-		struct message m;
-
 		read_members(root, &m);
 		out->id = answerable_id(&m);
 	}

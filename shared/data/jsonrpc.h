@@ -15,6 +15,7 @@ struct jsonrpc {
 	char method[JSONRPC_METHOD_SIZE];  /* unescaped; "" in responses */
 	struct json_value params;          /* object, array or JSON_NONE */
 	struct json_value result, error;
+	bool is_error_result;              /* the result says "isError": true (tools/call) */
 	int code;                          /* JSONRPC_INVALID: -32700 or -32600, and why below */
 	char why[120];                     /* a clause for the answer: "duplicate key at byte 17" */
 };

@@ -11,6 +11,7 @@
 
 #define FEW_KEYS   16 /* up to here every pair is compared, above a table is made */
 #define FIRST_KEYS 64 /* without an allocation */
+#define OUTLINE_DEPTH 2
 
 struct key_place { /* the inside of the quotes, as an offset: half the size of a span */
 	uint32_t at, len;
@@ -44,6 +45,8 @@ struct scan {
 	/* The first fault of a key, reported when the grammar has none. */
 	enum jsonscan_fault key_fault;
 	const char *key_fault_at;
+	struct json_outline *outline; /* NULL: nobody asks */
+	int open[OUTLINE_DEPTH + 1];  /* number of the member whose value is being scanned at that depth; -1 = none */
 };
 
 static void scan_init(struct scan *s, struct span text)
@@ -160,6 +163,50 @@ static void grow_keys(struct scan *s)
 		memcpy(s->keys, s->first_keys, sizeof(s->first_keys));
 }
 
+/* ---- the outline ----------------------------------------------------------------------------- */
+
+/* Members of the root and of the root's members are told apart by the depth. */
+static inline bool is_outlined(const struct scan *s)
+{
+	return s->outline && s->depth >= 1 && s->depth <= OUTLINE_DEPTH;
+}
+
+/* key: with its quotes. Below an array, or below what found no place, nothing is kept. */
+static void outline_key(struct scan *s, struct span key)
+{
+	struct json_outline *o = s->outline;
+	int parent = s->depth == 1 ? -1 : s->open[1];
+
+	s->open[s->depth] = -1;
+	if (s->depth > 1 && parent < 0)
+		return;
+	if (o->n == JSON_OUTLINE_MEMBERS) {
+		o->is_whole = false;
+		return;
+	}
+	s->open[s->depth] = (int)o->n;
+	o->members[o->n++] = (struct json_member){ .key = key, .parent = parent };
+}
+
+static void outline_begin(struct scan *s, const char *at)
+{
+	int number = s->open[s->depth];
+
+	if (number >= 0)
+		s->outline->members[number].value = (struct json_value){ jsontext_kind(*at), { at, 0 } };
+}
+
+static void outline_end(struct scan *s, const char *at)
+{
+	int number = s->open[s->depth];
+
+	if (number < 0)
+		return;
+	struct span *text = &s->outline->members[number].value.text;
+	text->len = (size_t)(at - text->at);
+	s->open[s->depth] = -1;
+}
+
 /* A key and its colon. */
 static inline const char *scan_key(struct scan *s, const char *at)
 {
@@ -179,6 +226,8 @@ static inline const char *scan_key(struct scan *s, const char *at)
 		grow_keys(s);
 	s->keys[s->keys_n++] =
 		(struct key_place){ (uint32_t)(inside - s->start), (uint32_t)(at - inside) };
+	if (is_outlined(s))
+		outline_key(s, (struct span){ inside - 1, (size_t)(at - inside) + 2 });
 	at = jsontext_skip_blanks(at + 1, s->end);
 	return at < s->end && *at == ':' ? at + 1 : fail(s, JSONSCAN_SYNTAX, at);
 }
@@ -351,6 +400,8 @@ static inline const char *scan_open(struct scan *s, const char *at, char close)
 	if (at < s->end && *at == close)
 		return at + 1;
 	s->levels[s->depth++] = (struct level){ s->keys_n, close, false };
+	if (is_outlined(s))
+		s->open[s->depth] = -1;
 	s->is_opened = true;
 	return at;
 }
@@ -361,6 +412,8 @@ static inline const char *scan_value(struct scan *s, const char *at)
 	at = jsontext_skip_blanks(at, s->end);
 	if (at == s->end)
 		return fail(s, JSONSCAN_SYNTAX, at);
+	if (is_outlined(s))
+		outline_begin(s, at);
 	switch (*at) {
 	case '"': at = scan_string(s, at + 1); return at ? at + 1 : NULL;
 	case '{': return scan_open(s, at, '}');
@@ -391,6 +444,8 @@ static inline const char *scan_behind(struct scan *s, const char *at)
 		return at;
 	}
 	while (s->depth > 0) {
+		if (is_outlined(s))
+			outline_end(s, at);
 		at = jsontext_skip_blanks(at, s->end);
 		if (at < s->end && *at == ',')
 			return at + 1;
@@ -426,10 +481,21 @@ static const char *scan_document(struct scan *s)
 
 enum jsonscan_fault jsonscan_check(struct span text, struct json_value *root, size_t *offset)
 {
+	return jsonscan_outline(text, root, offset, NULL);
+}
+
+enum jsonscan_fault jsonscan_outline(
+	struct span text, struct json_value *root, size_t *offset, struct json_outline *outline)
+{
 	struct scan s; /* its tables are large and need no zeroes */
 
 	assert(text.len < UINT32_MAX); /* places of keys are kept in 32 bits */
 	scan_init(&s, text);
+	s.outline = outline;
+	if (outline) {
+		outline->n = 0;
+		outline->is_whole = true;
+	}
 	const char *at = scan_document(&s);
 	if (at) {
 		const char *first = jsontext_skip_blanks(s.start, s.end);

@@ -23,9 +23,24 @@ enum jsonscan_fault {
 	JSONSCAN_NUL_IN_KEY, JSONSCAN_SURROGATE_IN_KEY, JSONSCAN_TRAILING,
 };
 
+/* The members of the document's object and of the objects right below it, in order, as the check passes them: a large message needs no
+ * second walk to be classified. Only what fits is kept; is_whole says whether all did. Meaningless unless the check said JSONSCAN_OK. */
+#define JSON_OUTLINE_MEMBERS 24
+struct json_outline {
+	struct json_member {
+		struct span key;          /* raw, with quotes */
+		struct json_value value;
+		int parent;               /* -1: a member of the root; else the number of the member it stands in */
+	} members[JSON_OUTLINE_MEMBERS];
+	size_t n;
+	bool is_whole;
+};
+
 /* Checks one whole document. On JSONSCAN_OK *root is its value; otherwise *offset (may be NULL) is the byte at fault. The three
  * faults of keys are found only when the rest is in order; *root is then set too, so that a refusal can name the message's id. */
 MUST_USE enum jsonscan_fault jsonscan_check(struct span text, struct json_value *root, size_t *offset);
+/* The same, and fills the outline. */
+MUST_USE enum jsonscan_fault jsonscan_outline(struct span text, struct json_value *root, size_t *offset, struct json_outline *outline);
 const char *jsonscan_fault_text(enum jsonscan_fault f);    /* "duplicate key", ...; never NULL */
 
 /* ---- walking what was checked: everything below takes values of a document that passed jsonscan_check -------------------- */

@@ -37,6 +37,21 @@ static void check_message(const struct jsonrpc *m)
 		check_answer(m->id);
 }
 
+/* Read from the outline of the check and read by walking: the same message. */
+static void check_walked(const struct jsonrpc *m)
+{
+	struct jsonrpc walked;
+
+	if (m->root.kind != JSON_OBJECT)
+		return;
+	jsonrpc_classify(m->root, &walked);
+	assert(walked.kind == m->kind && walked.is_error_result == m->is_error_result);
+	assert(walked.id.text.at == m->id.text.at && walked.id.text.len == m->id.text.len);
+	assert(walked.params.text.at == m->params.text.at && walked.params.text.len == m->params.text.len);
+	assert(walked.result.text.at == m->result.text.at && walked.result.text.len == m->result.text.len);
+	assert(walked.error.text.at == m->error.text.at && walked.error.text.len == m->error.text.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	struct jsonrpc m, member;
@@ -45,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 
 	jsonrpc_read((struct span){ (const char *)bytes, n }, &m);
 	check_message(&m);
+	check_walked(&m);
 	struct json_iter it = json_iter(m.kind == JSONRPC_BATCH ? m.root : (struct json_value){ 0 });
 	while (json_next(&it, &key, &v)) {
 		jsonrpc_classify(v, &member);

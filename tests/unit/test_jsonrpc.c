@@ -229,6 +229,43 @@ START_TEST(a_message_that_does_not_fit_leaves_nothing)
 }
 END_TEST
 
+/* Big objects leave the outline; what is read from it and what is read by walking must not differ. */
+static void read_with_members(int before, int inside, const char *flag, struct jsonrpc *out)
+{
+	static struct buf b;
+
+	buf_release(&b);
+	buf_init(&b, 65536);
+	ck_assert(buf_append_text(&b, "{\"jsonrpc\":\"2.0\""));
+	for (int i = 0; i < before; i++)
+		ck_assert(buf_printf(&b, ",\"x%d\":{\"isError\":true}", i));
+	ck_assert(buf_append_text(&b, ",\"result\":{\"a\":{\"isError\":true},\"b\":[{\"isError\":true}]"));
+	for (int i = 0; i < inside; i++)
+		ck_assert(buf_printf(&b, ",\"y%d\":%d", i, i));
+	ck_assert(buf_printf(&b, "%s},\"id\":7}", flag));
+	jsonrpc_read(buf_span(&b), out);
+}
+
+START_TEST(a_result_says_whether_it_is_an_error_however_large_it_is)
+{
+	static const struct {
+		const char *flag;
+		bool is_error;
+	} flags[] = { { "", false }, { ",\"isError\":true", true }, { ",\"isError\":false", false },
+		{ ",\"is\\u0045rror\":true", true }, { ",\"isError\":\"true\"", false } };
+	struct jsonrpc m;
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		for (int size = 0; size < 40; size += 3) {
+			read_with_members(size % 7, size, flags[i].flag, &m);
+			ck_assert_int_eq(m.kind, JSONRPC_RESULT);
+			ck_assert(span_is(m.id.text, "7"));
+			ck_assert_msg(m.is_error_result == flags[i].is_error, "%s with %d members", flags[i].flag, size);
+		}
+	}
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("jsonrpc");
@@ -242,6 +279,7 @@ Suite *suite(void)
 	tcase_add_test(t, ids_are_compared_by_meaning);
 	tcase_add_test(t, what_is_written_can_be_read);
 	tcase_add_test(t, a_message_that_does_not_fit_leaves_nothing);
+	tcase_add_test(t, a_result_says_whether_it_is_an_error_however_large_it_is);
 	suite_add_tcase(s, t);
 	return s;
 }
