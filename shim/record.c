@@ -179,6 +179,17 @@ bool record_refused(const struct record_call *r, const struct refusal *why, cons
 	return object_close(&o);
 }
 
+/* A long one is cut; its size tells. */
+static void put_target(struct object *o, const char *target)
+{
+	size_t n = target ? strlen(target) : 0;
+
+	if (n > 0)
+		put_span(o, "target", (struct span){ target, n < RECORD_TARGET_BYTES ? n : RECORD_TARGET_BYTES });
+	if (n > RECORD_TARGET_BYTES)
+		put_int(o, "target_bytes", (int64_t)n);
+}
+
 bool record_repeated(const struct record_repeats *r, struct buf *b)
 {
 	struct object o = object_open(b);
@@ -186,6 +197,36 @@ bool record_repeated(const struct record_repeats *r, struct buf *b)
 	put_int(&o, "count", (int64_t)r->count);
 	put_int(&o, "first_at", r->first_at_ms);
 	put_int(&o, "last_at", r->last_at_ms);
+	put_text(&o, "method", r->method);
+	put_target(&o, r->target);
+	return object_close(&o);
+}
+
+static void put_number(struct object *o, const char *key, int64_t n)
+{
+	if (n != 0)
+		put_int(o, key, n);
+}
+
+bool record_request(const struct record_request *r, struct buf *b)
+{
+	struct object o = object_open(b);
+
+	put_number(&o, "code", r->code);
+	put_int(&o, "duration_ms", r->duration_ms);
+	put_text(&o, "ended_by", r->ended_by);
+	put_number(&o, "http_status", r->http_status);
+	put_text(&o, "message", r->message);
+	put_text(&o, "method", r->method);
+	put_int(&o, "received_at", r->received_at_ms);
+	put_json(&o, "request", r->id);
+	put_number(&o, "result_bytes", (int64_t)r->result_bytes);
+	put_text(&o, "rule", r->rule);
+	put_text(&o, "session", r->session);
+	put_target(&o, r->target);
+	put_int(&o, "uid", (int64_t)r->uid);
+	if (r->withheld.len > 0)
+		put_json(&o, "withheld", r->withheld);
 	return object_close(&o);
 }
 

@@ -7,6 +7,7 @@
 #define RECORD_MAX_RESULT    (1024 * 1024)   /* audit.results: full */
 #define RECORD_HEAD_BYTES    1024            /* audit.results: head */
 #define RECORD_ERROR_BYTES   4096            /* audit.results: errors */
+#define RECORD_TARGET_BYTES  1024            /* of a resource's URI or a prompt's name */
 #define RECORD_MAX_BODY      (8 * RECORD_MAX_RESULT)
 
 /* Who and what: the same in every row of a call. Borrowed but for canonical. */
@@ -47,8 +48,19 @@ void record_result(struct record_outcome *o, struct span answer, bool is_failure
 MUST_USE bool record_intent(const struct record_call *r, const struct record_verdicts *v, struct buf *b);
 MUST_USE bool record_outcome(const struct record_call *r, const struct record_outcome *o, struct buf *b);
 MUST_USE bool record_refused(const struct record_call *r, const struct refusal *why, const char *stage, struct buf *b);
-/* Refusals of one kind that were not written one by one. */
-struct record_repeats { uint64_t count; int64_t first_at_ms, last_at_ms; };
+/* Refusals or requests of one kind that were not written one by one. method, target: "" in a row of calls. */
+struct record_repeats { uint64_t count; int64_t first_at_ms, last_at_ms; const char *method, *target; };
 MUST_USE bool record_repeated(const struct record_repeats *r, struct buf *b);
 /* A message that was not a tools/call and was stopped: its method and why. */
 MUST_USE bool record_blocked(const char *method, const char *why, struct buf *b);
+/* A request of the client that was no tools/call, and what became of it. Texts may be "" or NULL. */
+struct record_request {
+	const char *method, *target, *session, *rule, *message, *ended_by;
+	struct span id;                      /* canonical JSON */
+	struct span withheld;                /* initialize: JSON array of the capabilities the backend is not told of; may be empty */
+	uid_t uid;
+	int64_t received_at_ms, duration_ms;
+	int http_status, code;               /* 0 = none; code: of the JSON-RPC error */
+	size_t result_bytes;
+};
+MUST_USE bool record_request(const struct record_request *r, struct buf *b);

@@ -105,6 +105,55 @@ void refusal_set_limit(struct refusal *r, const char *backend, const struct limi
 	r->limit.held = c->held;
 }
 
+/* ---- who may use what --------------------------------------------------------------------------------------------------------- */
+static const struct { const char *noun, *end; } subjects[] = {
+	[ACL_TOOL]     = { "tool",     "The call was not executed." },
+	[ACL_RESOURCE] = { "resource", "The request was not executed." },
+	[ACL_PROMPT]   = { "prompt",   "The request was not executed." },
+};
+
+static void refuse_token(struct refusal *r, const char *agent, const char *end)
+{
+	refusal_set(r, REFUSED_UNKNOWN_AGENT, "agent %s must prove itself with a token (auth_token), which this version of Aegis cannot "
+	            "check; no call is let through. %s", agent, end);
+	snprintf(r->rule, sizeof(r->rule), "auth_token");
+}
+
+bool refusal_set_acl(struct refusal *r, const struct acl_answer *a, const struct acl_subject *who, enum acl_subject_kind kind,
+                     const char *name)
+{
+	const char *end = subjects[kind].end;
+
+	switch (a->verdict) {
+	case ACL_ALLOWED:
+		if (a->agent->auth_token.source == SECRET_NONE)
+			return false;
+		refuse_token(r, who->agent, end);
+		return true;
+	case ACL_UNKNOWN_AGENT:
+		refusal_set(r, REFUSED_UNKNOWN_AGENT, "the rules know no agent %s. %s", who->agent, end);
+		break;
+	case ACL_WRONG_USER:
+		refusal_set(r, REFUSED_UNKNOWN_AGENT, "this user may not be agent %s. %s", who->agent, end);
+		break;
+	case ACL_NO_BACKEND:
+		refusal_set(r, REFUSED_DENIED, "agent %s may not use backend %s. %s", who->agent, who->backend, end);
+		break;
+	case ACL_DENIED:
+		refusal_set_absent(r, REFUSED_DENIED, who, kind, name);
+		break;
+	}
+	snprintf(r->rule, sizeof(r->rule), "%s", a->rule);
+	return true;
+}
+
+void refusal_set_absent(struct refusal *r, enum refusal_reason why, const struct acl_subject *who, enum acl_subject_kind kind,
+                        const char *name)
+{
+	refusal_set(r, why, "agent %s has no %s %.200s on backend %s. %s", who->agent, subjects[kind].noun, name, who->backend,
+	            subjects[kind].end);
+}
+
 /* ---- writing ----------------------------------------------------------------------------------------------------------------- */
 /* Whether a tool is forbidden or does not exist is for the audit, not for the agent: nothing may tell the two apart. */
 static bool is_hidden(const struct refusal *r)

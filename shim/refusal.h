@@ -2,6 +2,7 @@
  * Pure. Never a backend's URL, header or credential. */
 #pragma once
 #include "data/jsonrpc.h"
+#include "domain/acl.h"
 #include "store/store.h"
 
 enum refusal_reason {
@@ -26,6 +27,13 @@ int refusal_code(enum refusal_reason r);                 /* -32001, ... */
 void refusal_set(struct refusal *r, enum refusal_reason why, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* A full window: code, sentence and data from the claim and its counts. */
 void refusal_set_limit(struct refusal *r, const char *backend, const struct limit_refusal *c);
+
+/* What the rules say against it; a tool's refusal speaks of a call, any other of a request. False: nothing, and r is untouched. */
+bool refusal_set_acl(struct refusal *r, const struct acl_answer *a, const struct acl_subject *who, enum acl_subject_kind kind,
+                     const char *name);
+/* The same words whether it is forbidden or does not exist: what an agent may not use, it need not know of. */
+void refusal_set_absent(struct refusal *r, enum refusal_reason why, const struct acl_subject *who, enum acl_subject_kind kind,
+                        const char *name);
 
 /* The whole answer, without line end: an error, or a tool result with isError. request_id: the call's id in the audit. False: cap passed. */
 MUST_USE bool refusal_write(const struct refusal *r, struct json_value id, const char *request_id, enum config_deny_as as, struct buf *out);

@@ -3,6 +3,8 @@
 #include "base/xalloc.h"
 #include "shim/call.h"
 #include "shim/reply.h"
+#include "shim/requests.h"
+#include "shim/server_requests.h"
 #include "shim/shim.h"
 
 #define CANCELLED_WAIT_MS 10000       /* a cancelled request's answer is waited for this long, and thrown away */
@@ -12,6 +14,7 @@ struct errand {
 	struct relay *relay;
 	struct list node;
 	struct inbound in;
+	struct request request;
 	struct delivery delivery;
 	struct loop_timer timer;      /* cancelled, and no answer comes */
 	relay_after_fn *after;
@@ -26,26 +29,41 @@ static void answered(struct delivery *d, const struct jsonrpc *response)
 
 	e->is_answered = true;
 	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (!e->in.is_cancelled && reply_write_answer(response, e->in.rpc.id, &line))
+	if (request_write_answer(e->relay->shim, &e->request, response, e->in.rpc.id, &line) && !e->in.is_cancelled)
 		reply_buf(&e->relay->shim->host, &line);
 	if (e->after)
 		e->after(e->relay->shim, response);
 	e->after = NULL;
 }
 
+static void reply_refusal(struct errand *e, const struct refusal *r)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (refusal_write(r, e->in.rpc.id, NULL, DENY_AS_ERROR, &line))
+		reply_buf(&e->relay->shim->host, &line);
+}
+
 static void reply_failure(struct errand *e, const struct delivery_end *end)
 {
 	struct refusal r;
 	bool is_unknown = end->fate == FATE_UNKNOWN;
-	CLEANUP(buf_release) struct buf line = { 0 };
 
 	refusal_set(&r, is_unknown ? REFUSED_UNKNOWN_OUTCOME : REFUSED_UNREACHABLE, "backend %s did not answer %.64s: %.200s",
 	            e->relay->shim->backend, e->in.rpc.method, end->cause ? end->cause : "no connection");
 	r.executed = is_unknown ? EXECUTED_UNKNOWN : EXECUTED_NO;
 	r.retry_after_ms = end->retry_after_ms;
-	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (refusal_write(&r, e->in.rpc.id, NULL, DENY_AS_ERROR, &line))
-		reply_buf(&e->relay->shim->host, &line);
+	reply_refusal(e, &r);
+}
+
+static void errand_free(struct errand *e)
+{
+	loop_timer_clear(&e->timer);
+	list_remove(&e->node);
+	request_release(&e->request);
+	inbound_release(&e->in);
+	free(e);
 }
 
 /* The backend had ended the session, so it did not run: once more, in the new one. */
@@ -72,10 +90,9 @@ static void done(struct delivery *d, const struct delivery_end *end)
 		reply_failure(e, end);
 	if (!is_over)
 		log_info("relay.failed", "method=%s http=%d: %s", e->in.rpc.method, end->http_status, end->cause ? end->cause : "");
-	loop_timer_clear(&e->timer);
-	list_remove(&e->node);
-	inbound_release(&e->in);
-	free(e);
+	if (is_request)
+		request_ended(s, &e->request, &e->in, (struct request_end){ .delivery = end });
+	errand_free(e);
 	if (after)
 		after(s, NULL);
 }
@@ -109,60 +126,132 @@ static void send_errand(struct relay *r, struct errand *e)
 	};
 	list_append(&r->errands, &e->node);
 	upstream_send(r->shim->upstream, &e->delivery);
+	if (e->in.rpc.kind == JSONRPC_REQUEST)
+		request_sent(r->shim, &e->request);
+}
+
+/* Ends one that was never sent. why: NULL when the client cancelled it. */
+static void drop_errand(struct errand *e, const struct refusal *why)
+{
+	struct shim *s = e->relay->shim;
+	relay_after_fn *after = e->after;
+
+	if (why)
+		reply_refusal(e, why);
+	request_ended(s, &e->request, &e->in, (struct request_end){ .refusal = why });
+	errand_free(e);
+	if (after)
+		after(s, NULL);
+}
+
+static void judge_errand(struct relay *r, struct errand *e)
+{
+	struct refusal why;
+
+	list_remove(&e->node);
+	switch (request_judge(r->shim, &e->request, &e->in.rpc, &why)) {
+	case REQUEST_PASSES:
+		send_errand(r, e);
+		break;
+	case REQUEST_WAITS:
+		list_append(&r->waiting, &e->node);
+		break;
+	case REQUEST_REFUSED:
+		drop_errand(e, &why);
+		break;
+	}
+}
+
+void relay_go_on(struct relay *r)
+{
+	struct list now = { &now, &now };
+	struct errand *e;
+
+	while ((e = list_first(&r->waiting, struct errand, node)) != NULL) {
+		list_remove(&e->node);
+		list_append(&now, &e->node);
+	}
+	while ((e = list_first(&now, struct errand, node)) != NULL)
+		judge_errand(r, e);
+}
+
+static struct errand *errand_new(struct relay *r, const struct jsonrpc *rpc, relay_after_fn *after)
+{
+	struct errand *e = xcalloc(1, sizeof(*e));
+
+	list_init(&e->node);
+	loop_timer_init(&e->timer, waited_long_enough);
+	e->relay = r;
+	e->after = after;
+	if (inbound_take(&r->shim->inbounds, rpc, INBOUND_RELAYED, &e->in) == INBOUND_TAKEN)
+		return e;
+	errand_free(e);
+	session_id_in_use(r->shim, rpc);
+	if (after)
+		after(r->shim, NULL);
+	return NULL;
 }
 
 void relay_from_client(struct relay *r, const struct jsonrpc *rpc, relay_after_fn *after)
 {
-	struct errand *e = xcalloc(1, sizeof(*e));
+	struct errand *e = errand_new(r, rpc, after);
 
-	if (inbound_take(&r->shim->inbounds, rpc, INBOUND_RELAYED, &e->in) != INBOUND_TAKEN) {
-		free(e);
-		session_id_in_use(r->shim, rpc);
-		if (after)
-			after(r->shim, NULL);
+	if (!e)
+		return;
+	if (rpc->kind != JSONRPC_REQUEST) {
+		send_errand(r, e);
 		return;
 	}
-	e->relay = r;
-	e->after = after;
-	list_init(&e->node);
-	loop_timer_init(&e->timer, waited_long_enough);
+	request_begin(&e->request, &e->in.rpc);
+	judge_errand(r, e);
+}
+
+void relay_open(struct relay *r, const struct jsonrpc *rpc, struct span withheld, relay_after_fn *after)
+{
+	struct errand *e = errand_new(r, rpc, after);
+
+	if (!e)
+		return;
+	request_begin(&e->request, &e->in.rpc);
+	if (withheld.len > 0)
+		e->request.withheld = span_dup(withheld);
 	send_errand(r, e);
 }
 
-void relay_cancel(struct inbound *in)
+bool relay_cancel(struct inbound *in)
 {
 	struct errand *e = container_of(in, struct errand, in);
 
 	if (in->is_cancelled)
-		return;
+		return false;
 	in->is_cancelled = true;
+	if (!e->delivery.done) {
+		drop_errand(e, NULL);           /* it waits for the rules: the backend never saw it */
+		return false;
+	}
 	loop_timer_set(e->relay->shim->loop, &e->timer, CANCELLED_WAIT_MS);
+	return true;
 }
 
 void relay_give_up(struct relay *r)
 {
 	list_for_each(e, &r->errands, struct errand, node)
 		upstream_cancel(r->shim->upstream, &e->delivery);
+	list_for_each(w, &r->waiting, struct errand, node) {
+		w->in.is_cancelled = true;
+		drop_errand(w, NULL);
+	}
 }
 
 bool relay_is_idle(const struct relay *r)
 {
-	return list_is_empty(&r->errands);
+	return list_is_empty(&r->errands) && list_is_empty(&r->waiting);
 }
 
 /* ---- backend to client --------------------------------------------------------------------------------------------------------- */
-static bool is_blocked(const struct shim *s, const char *method, const char **what)
+static bool is_blocked(const struct shim *s, const char *method)
 {
-	const struct config_agent *a = config_agent(s->rules.current->config, s->agent);
-
-	*what = method;
-	if (strcmp(method, "sampling/createMessage") == 0)
-		return !a || !a->may_sample;
-	if (strcmp(method, "elicitation/create") == 0)
-		return !a || !a->may_elicit;
-	if (strcmp(method, "roots/list") == 0)
-		return !a || !a->may_list_roots;
-	return false;
+	return server_requests_block(config_agent(s->rules.current->config, s->agent), method);
 }
 
 /* Says no to the backend in the client's place. */
@@ -181,10 +270,9 @@ static void refuse_backend(struct relay *r, const struct jsonrpc *rpc, int code,
 static void ask_client(struct relay *r, const struct jsonrpc *rpc)
 {
 	CLEANUP(buf_release) struct buf key = { 0 };
-	const char *what;
 
 	buf_init(&key, 8 * JSONRPC_MAX_ID_BYTES);
-	if (is_blocked(r->shim, rpc->method, &what)) {
+	if (is_blocked(r->shim, rpc->method)) {
 		journal_blocked(&r->shim->journal, rpc->method, "", "the rules of this agent block this request of the backend");
 		refuse_backend(r, rpc, -32601, "the rules of this agent do not allow this request");
 	} else if (map_size(r->asked) >= RELAY_MAX_ASKED || !jsonrpc_id_key(rpc->id, &key)) {
@@ -204,7 +292,9 @@ void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
 		break;
 	case JSONRPC_NOTIFICATION:
 		tools_notice(&r->shim->tools, rpc);
-		if (!reply_message(&r->shim->host, rpc->root))
+		if (!requests_may_show(r->shim, rpc))
+			log_info("relay.hidden", "method=%.64s", rpc->method);
+		else if (!reply_message(&r->shim->host, rpc->root))
 			log_warn("relay.dropped", "method=%.64s: a notification longer than the client can read", rpc->method);
 		break;
 	case JSONRPC_RESULT:
@@ -233,6 +323,7 @@ void relay_init(struct relay *r, struct shim *shim)
 {
 	*r = (struct relay){ .shim = shim, .asked = map_new() };
 	list_init(&r->errands);
+	list_init(&r->waiting);
 }
 
 void relay_release(struct relay *r)

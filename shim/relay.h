@@ -1,5 +1,5 @@
-/* relay - everything that is not governed passes through, both ways, with unchanged bytes: the client's requests, notifications and
- * answers; the backend's notifications and requests. One table of open ids per direction. */
+/* relay - everything but tools/call and tools/list, both ways, with unchanged bytes: the client's requests (as requests.h judges them),
+ * notifications and answers; the backend's notifications and requests. One table of open ids per direction. */
 #pragma once
 #include "base/list.h"
 #include "base/map.h"
@@ -14,6 +14,7 @@ struct shim;
 struct relay {
 	struct shim *shim;
 	struct list errands;          /* struct errand: on their way to the backend */
+	struct list waiting;          /* ... and those that wait for the rules in force */
 	struct map *asked;            /* ids of the backend's open requests */
 };
 
@@ -23,10 +24,13 @@ void relay_release(struct relay *r);
 /* after: called once when it is over, with the backend's answer, or NULL when there is none. May be NULL. */
 typedef void relay_after_fn(struct shim *s, const struct jsonrpc *answer);
 void relay_from_client(struct relay *r, const struct jsonrpc *rpc, relay_after_fn *after);
+/* initialize, as the backend shall see it. withheld: of server_requests_withhold, for the audit; may be empty. */
+void relay_open(struct relay *r, const struct jsonrpc *rpc, struct span withheld, relay_after_fn *after);
+void relay_go_on(struct relay *r);    /* once a loop turn, when the store has run */
 void relay_answer_from_client(struct relay *r, const struct jsonrpc *rpc);
 void relay_from_backend(struct relay *r, const struct jsonrpc *rpc);
 
-/* The client cancelled this relayed request: the backend was told; its answer is dropped. */
-void relay_cancel(struct inbound *in);
+/* The client cancelled this relayed request: its answer is dropped. True: the backend must be told; false: it never saw it, or was told. */
+bool relay_cancel(struct inbound *in);
 void relay_give_up(struct relay *r);  /* cancels everything that is on its way */
 bool relay_is_idle(const struct relay *r);

@@ -8,10 +8,23 @@ void repeats_init(struct repeats *r)
 	r->by_kind = map_new();
 }
 
+static char *own(const char *text)
+{
+	return xstrdup(text);
+}
+
+static void disown(const char *text)
+{
+	free((void *)(uintptr_t)text);
+}
+
 static void repeat_free(void *p)
 {
 	struct repeat *one = p;
-	free(one->tool);
+
+	disown(one->of.method);
+	disown(one->of.target);
+	disown(one->of.verdict);
 	free(one);
 }
 
@@ -21,35 +34,37 @@ void repeats_release(struct repeats *r)
 	r->by_kind = NULL;
 }
 
-static void kind_key(struct buf *key, const char *tool, enum refusal_reason reason)
+static void kind_key(struct buf *key, const struct repeat_kind *of)
 {
-	if (!buf_printf(key, "%s:%.512s", refusal_reason_text(reason), tool))
+	if (!buf_printf(key, "%d:%s:%.128s:%.512s", (int)of->kind, of->verdict, of->method, of->target))
 		buf_clear(key);
 }
 
-static struct repeat *find_or_make(struct repeats *r, const char *tool, enum refusal_reason reason, bool *is_new)
+static struct repeat *find_or_make(struct repeats *r, const struct repeat_kind *of, bool *is_new)
 {
 	CLEANUP(buf_release) struct buf key = { 0 };
 	struct repeat *one;
 
 	buf_init(&key, KEY_CAP);
-	kind_key(&key, tool, reason);
+	kind_key(&key, of);
 	one = map_get(r->by_kind, buf_span(&key));
 	*is_new = !one;
 	if (one)
 		return one;
 	one = xcalloc(1, sizeof(*one));
-	*one = (struct repeat){ .tool = xstrdup(tool), .reason = reason };
+	one->of = (struct repeat_kind){ of->kind, own(of->method), own(of->target), own(of->verdict) };
 	map_set(r->by_kind, buf_span(&key), one);
 	return one;
 }
 
-bool repeats_is_first(struct repeats *r, const char *tool, bool is_known_tool, enum refusal_reason reason, int64_t now_ms)
+bool repeats_is_first(struct repeats *r, const struct repeat_kind *of, int64_t now_ms)
 {
-	bool is_crowded = map_size(r->by_kind) >= REPEATS_MAX;
+	struct repeat_kind kind = *of;
 	bool is_new;
-	struct repeat *one = find_or_make(r, is_known_tool && !is_crowded ? tool : "", reason, &is_new);
 
+	if (map_size(r->by_kind) >= REPEATS_MAX)
+		kind.method = kind.target = "";
+	struct repeat *one = find_or_make(r, &kind, &is_new);
 	if (is_new) {
 		one->row_at_ms = now_ms;
 		return true;

@@ -3,6 +3,7 @@
 #include "base/xalloc.h"
 #include "shim/call.h"
 #include "shim/reply.h"
+#include "shim/server_requests.h"
 #include "shim/shim.h"
 
 #define HELD_MAX       1024                  /* with so much held back, the client is not read */
@@ -114,6 +115,24 @@ static void note_text(struct json_value v, char *out, size_t size)
 	free(text);
 }
 
+/* The backend is not told of what it may not ask for. */
+static void open_session(struct shim *s, const struct jsonrpc *rpc)
+{
+	const struct config_agent *a = config_agent(s->rules.current->config, s->agent);
+	CLEANUP(buf_release) struct buf line = { 0 }, withheld = { 0 };
+	struct jsonrpc told;
+
+	buf_init(&line, rpc->root.text.len + 1);
+	buf_init(&withheld, 4096);
+	if (!server_requests_withhold(a, rpc, &line, &withheld)) {
+		relay_open(&s->relay, rpc, (struct span){ 0 }, opened);
+		return;
+	}
+	jsonrpc_read(buf_span(&line), &told);
+	log_info("session.withheld", "capabilities=%s", withheld.data);
+	relay_open(&s->relay, &told, buf_span(&withheld), opened);
+}
+
 static void initialize(struct shim *s, const struct jsonrpc *rpc)
 {
 	struct json_value info = json_get(rpc->params, "clientInfo");
@@ -126,7 +145,7 @@ static void initialize(struct shim *s, const struct jsonrpc *rpc)
 	note_text(json_get(info, "version"), s->session.client_version, sizeof(s->session.client_version));
 	log_info("session.initialize", "client=%s version=%s", s->session.client, s->session.client_version);
 	s->session.phase = SESSION_OPENING;
-	relay_from_client(&s->relay, rpc, opened);
+	open_session(s, rpc);
 }
 
 static void initialized(struct shim *s, const struct jsonrpc *rpc)
@@ -151,8 +170,7 @@ static bool cancel(struct inbound *in)
 		in->is_cancelled = true;
 		return true;
 	case INBOUND_RELAYED:
-		relay_cancel(in);
-		return true;
+		return relay_cancel(in);
 	}
 	return false;
 }
@@ -182,6 +200,15 @@ static void pass(struct shim *s, const struct jsonrpc *rpc)
 	relay_from_client(&s->relay, rpc, NULL);
 }
 
+/* News of what the backend may not ask for. */
+static void roots_changed(struct shim *s, const struct jsonrpc *rpc)
+{
+	if (server_requests_block(config_agent(s->rules.current->config, s->agent), rpc->method))
+		journal_blocked(&s->journal, rpc->method, "", "the rules of this agent keep its roots from the backend");
+	else
+		pass(s, rpc);
+}
+
 /* A governed request sent as a notification would run with nobody to answer to. */
 static void block(struct shim *s, const struct jsonrpc *rpc)
 {
@@ -198,6 +225,7 @@ static const struct method {
 	{ "server/discover",           discover,    block,       true  },
 	{ "notifications/initialized", pass,        initialized, false },
 	{ "notifications/cancelled",   pass,        cancelled,   false },
+	{ "notifications/roots/list_changed", pass, roots_changed, false },
 	{ "tools/list",                list_tools,  block,       false },
 	{ "tools/call",                call_new,    block,       false },
 	{ NULL,                        pass,        pass,        false },   /* everything else */

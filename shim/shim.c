@@ -180,7 +180,9 @@ void shim_run(struct shim *s)
 		host_pump(&s->host);
 		turn_judge(&s->turn);
 		state_run(&s->state);
+		relay_go_on(&s->relay);
 		host_flush(&s->host);
+		journal_go_on(&s->journal);     /* behind the replies */
 		if (session_may_go_on(s))
 			loop_hurry(s->loop);
 		ending_turn(&s->ending);

@@ -4,48 +4,36 @@
 
 #define MAX_ROUNDS 8
 
-/* The same words whether the tool is forbidden or does not exist: what an agent may not use, it need not know of. */
-static enum step refuse_tool(struct call *c, enum refusal_reason why, const char *rule)
+static struct acl_subject subject(const struct call *c)
 {
-	return call_refuse(c, why, rule, "agent %s has no tool %.128s on backend %s. The call was not executed.", c->facts.agent,
-	                   c->tool, c->facts.backend);
+	return (struct acl_subject){ c->facts.agent, c->facts.backend, (int64_t)c->shim->uid };
+}
+
+static enum step stop(struct call *c)
+{
+	c->refused_at = stage_name(c->stage);
+	return STEP_STOP;
 }
 
 static enum step by_rules(struct call *c)
 {
-	struct acl_subject who = { c->facts.agent, c->facts.backend, (int64_t)c->shim->uid };
+	struct acl_subject who = subject(c);
 
 	c->acl = acl_tool(c->rules->config, &who, span_of(c->tool));
-	switch (c->acl.verdict) {
-	case ACL_ALLOWED:
-		break;
-	case ACL_UNKNOWN_AGENT:
-		return call_refuse(c, REFUSED_UNKNOWN_AGENT, c->acl.rule, "the rules know no agent %s. The call was not executed.",
-		                   c->facts.agent);
-	case ACL_WRONG_USER:
-		return call_refuse(c, REFUSED_UNKNOWN_AGENT, c->acl.rule,
-		                   "this user may not be agent %s. The call was not executed.", c->facts.agent);
-	case ACL_NO_BACKEND:
-		return call_refuse(c, REFUSED_DENIED, c->acl.rule,
-		                   "agent %s may not use backend %s. The call was not executed.", c->facts.agent, c->facts.backend);
-	case ACL_DENIED:
-		return refuse_tool(c, REFUSED_DENIED, c->acl.rule);
-	}
-	if (c->acl.agent->auth_token.source != SECRET_NONE)
-		return call_refuse(c, REFUSED_UNKNOWN_AGENT, "auth_token",
-		                   "agent %s must prove itself with a token (auth_token), which this version of Aegis cannot check; "
-		                   "no call is let through. The call was not executed.", c->facts.agent);
-	return STEP_NEXT;
+	return refusal_set_acl(&c->refusal, &c->acl, &who, ACL_TOOL, c->tool) ? stop(c) : STEP_NEXT;
 }
 
 static enum step by_list(struct call *c)
 {
+	struct acl_subject who = subject(c);
+
 	switch (tools_look(&c->shim->tools, c->tool)) {
 	case TOOLS_KNOWN:
 		c->is_known_tool = true;
 		return STEP_NEXT;
 	case TOOLS_UNKNOWN:
-		return refuse_tool(c, REFUSED_UNKNOWN_TOOL, "");
+		refusal_set_absent(&c->refusal, REFUSED_UNKNOWN_TOOL, &who, ACL_TOOL, c->tool);
+		return stop(c);
 	case TOOLS_WAIT:
 		return STEP_WAIT;
 	case TOOLS_FAILED:

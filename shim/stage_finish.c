@@ -7,6 +7,8 @@
 static bool has_row(struct call *c)
 {
 	struct shim *s = c->shim;
+	struct repeat_kind of;
+	bool is_known;
 
 	if (c->is_recorded)
 		return false;
@@ -17,7 +19,9 @@ static bool has_row(struct call *c)
 		         refusal_reason_text(c->refusal.reason));
 		return false;
 	}
-	return journal_is_first(&s->journal, c->facts.tool, c->is_known_tool || c->acl.verdict == ACL_ALLOWED, c->refusal.reason);
+	is_known = c->is_known_tool || c->acl.verdict == ACL_ALLOWED;
+	of = (struct repeat_kind){ EVIDENCE_REFUSED, "", is_known ? c->facts.tool : "", refusal_reason_text(c->refusal.reason) };
+	return journal_is_first(&s->journal, &of);
 }
 
 enum step finish_judge(struct call *c)

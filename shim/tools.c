@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "shim/reply.h"
+#include "shim/requests.h"
 #include "shim/shim.h"
 #include "shim/tools_page.h"
 
@@ -18,6 +19,7 @@ struct listing {                          /* one page asked for: by the client, 
 	struct tools *tools;
 	struct list node;
 	struct inbound in;                /* the client's */
+	struct request request;           /* likewise */
 	struct buf line;                  /* ours; empty = the client's */
 	struct jsonrpc rpc;
 	struct delivery delivery;
@@ -99,6 +101,7 @@ static void answer_client(struct listing *l, const struct jsonrpc *answer)
 	CLEANUP(buf_release) struct buf line = { 0 };
 	struct tools_view view;
 
+	request_note(&l->request, answer);
 	note_client_page(l->tools, l, answer);
 	if (l->in.is_cancelled)
 		return;
@@ -146,6 +149,13 @@ static void client_page_failed(struct listing *l, const struct delivery_end *end
 	reply_error(&l->tools->shim->host, l->in.rpc.id, refusal_code(REFUSED_UNREACHABLE), text);
 }
 
+static void client_page_ended(struct listing *l, const struct delivery_end *end)
+{
+	if (!l->is_answered && !l->in.is_cancelled)
+		client_page_failed(l, end);
+	request_ended(l->tools->shim, &l->request, &l->in, (struct request_end){ .delivery = end });
+}
+
 static void own_page_ended(struct tools *t, struct listing *l, const struct delivery_end *end)
 {
 	if (!t->fresh)
@@ -161,6 +171,7 @@ static void own_page_ended(struct tools *t, struct listing *l, const struct deli
 static void listing_free(struct listing *l)
 {
 	list_remove(&l->node);
+	request_release(&l->request);
 	inbound_release(&l->in);
 	buf_release(&l->line);
 	free(l->cursor);
@@ -178,8 +189,8 @@ static void done(struct delivery *d, const struct delivery_end *end)
 	}
 	if (l->line.len > 0)
 		own_page_ended(l->tools, l, end);
-	else if (!l->is_answered && !l->in.is_cancelled)
-		client_page_failed(l, end);
+	else
+		client_page_ended(l, end);
 	listing_free(l);
 }
 
@@ -241,8 +252,9 @@ void tools_list(struct tools *t, const struct jsonrpc *rpc)
 		session_id_in_use(t->shim, rpc);
 		return;
 	}
+	request_begin(&l->request, &l->in.rpc);
 	listing_send(l, &l->in.rpc, b ? b->timeout_ms : OWN_LIST_MS);
-	(void)state_is_open(&t->shim->state);   /* the first real request; while the backend answers */
+	request_sent(t->shim, &l->request);
 }
 
 /* ---- news ------------------------------------------------------------------------------------------------------------------------ */

@@ -38,22 +38,51 @@ struct acl_answer acl_backend(const struct config *c, const struct acl_subject *
 	return a;
 }
 
-struct acl_answer acl_tool(const struct config *c, const struct acl_subject *who, struct span tool)
+struct lists {
+	const struct config_list *allow, *deny;
+	const char *allow_rule, *deny_rule;
+};
+
+static struct lists lists_of(const struct config_grant *g, enum acl_subject_kind kind)
+{
+	switch (kind) {
+	case ACL_TOOL:
+		return (struct lists){ &g->tool_allowlist, &g->tool_denylist, "tool_allowlist", "tool_denylist" };
+	case ACL_RESOURCE:
+		return (struct lists){ &g->resource_allowlist, &g->resource_denylist, "resource_allowlist", "resource_denylist" };
+	case ACL_PROMPT:
+		break;
+	}
+	return (struct lists){ &g->prompt_allowlist, &g->prompt_denylist, "prompt_allowlist", "prompt_denylist" };
+}
+
+struct acl_answer acl_named(const struct config *c, const struct acl_subject *who, enum acl_subject_kind kind, struct span name)
 {
 	struct acl_answer a = acl_backend(c, who);
 
 	if (a.verdict != ACL_ALLOWED)
 		return a;
-	const char *denied = list_match(&a.grant->tool_denylist, tool);
-	const char *listed = list_match(&a.grant->tool_allowlist, tool);
-	if (denied) {
-		a.verdict = ACL_DENIED;
-		a.rule = "tool_denylist";
-	} else if (a.grant->tool_allowlist.is_set && !listed) {
-		a.verdict = ACL_DENIED;
-		a.rule = "tool_allowlist";
-	}
+	struct lists l = lists_of(a.grant, kind);
+	if (list_match(l.deny, name))
+		a.rule = l.deny_rule;
+	else if (l.allow->is_set && !list_match(l.allow, name))
+		a.rule = l.allow_rule;
+	else
+		return a;
+	a.verdict = ACL_DENIED;
 	return a;
+}
+
+struct acl_answer acl_tool(const struct config *c, const struct acl_subject *who, struct span tool)
+{
+	return acl_named(c, who, ACL_TOOL, tool);
+}
+
+bool acl_restricts(const struct config_grant *g, enum acl_subject_kind kind)
+{
+	struct lists l = lists_of(g, kind);
+
+	return l.allow->is_set || l.deny->n > 0;
 }
 
 bool acl_approval_required(const struct config_grant *g, struct span tool, const char **rule)

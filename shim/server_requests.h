@@ -1,0 +1,12 @@
+/* server_requests - what a backend may ask of the client: sampling, elicitation, roots (agents.A.server_requests). What is blocked is
+ * refused, and the backend is not told of the capability in the first place. Pure. */
+#pragma once
+#include "data/jsonrpc.h"
+#include "domain/config.h"
+
+/* a: NULL blocks all. method: a request of the backend, or a notification of the client that belongs to one. */
+bool server_requests_block(const struct config_agent *a, const char *method);
+
+/* initialize without the capabilities that are blocked. False: none was declared, rpc goes as it is. Else *line holds the message and
+ * *withheld a JSON array of what was taken out. */
+bool server_requests_withhold(const struct config_agent *a, const struct jsonrpc *rpc, struct buf *line, struct buf *withheld);
