@@ -300,9 +300,21 @@ describe('state', suite, () => {
 
   test('a database of a newer Aegis that older ones may write is used', async (t) => {
     const { place, shim } = await used(t);
-    await sqlite(place, 'PRAGMA user_version = 9999');
+    await sqlite(place, 'PRAGMA user_version = 9999; UPDATE meta SET schema = 9999');
     await recovers(shim);
     await recovers(await openShim(place));
+  });
+
+  test('a schema number that no migration noted: refused with a sentence, well when it is gone', async (t) => {
+    const { backend, place, shim } = await used(t);
+    const [{ version }] = await place.query('SELECT user_version AS version FROM pragma_user_version');
+    await sqlite(place, 'PRAGMA user_version = 9999');
+    const { shim: late, isOpen } = await startsRefusing(backend, place);
+    const { message } = await assertStoreRefuses(backend, shim);
+    assert.match(message, /newer/);
+    await sqlite(place, `PRAGMA user_version = ${version}`);
+    await recovers(late, isOpen);
+    await recovers(shim);
   });
 
   test('a state directory that is gone under a running shim: refused, and its limits are not renewed behind its back', async (t) => {
