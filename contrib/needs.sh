@@ -63,7 +63,7 @@ has unshare                       util-linux            -
 # Packages of a list that are missing, on one line, from the column for apt (1) or brew (2).
 missing() {
 	local list=$1 column=$2 line names
-	printf '%s' "$list" | while read -r line; do
+	printf '%s' "$list" | while read -r line || [ -n "$line" ]; do
 		[ -n "$line" ] || continue
 		# shellcheck disable=SC2086 # words are wanted
 		set -- $line
@@ -72,19 +72,18 @@ missing() {
 	done | sed '/^-$/d' | sort -u | paste -sd ' ' -
 }
 
-as_root() {
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-	elif has sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
-		sudo "$@"
-	else
-		die "this needs root, and sudo is not to be had here; as root, run: $*"
-	fi
-}
+# With a terminal it may ask for the password; without one it must do without.
+may_sudo() { has sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
 
 install_apt() {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+	local sudo=""
+	if [ "$(id -u)" != 0 ]; then
+		may_sudo ||
+			die "only root may install, and sudo is not to be had here; as root: apt-get update && apt-get install $*"
+		sudo=sudo
+	fi
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # need LIST: installs what is missing of it, or stops and says why it cannot.
