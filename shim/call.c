@@ -10,12 +10,13 @@
 #define REPLY_CAP (16 * 1024)
 
 /* ---- beginning ------------------------------------------------------------------------------------------------------------------- */
-static struct call *call_make(struct shim *s)
+static struct call *call_make(struct part *p)
 {
 	struct call *c = xcalloc(1, sizeof(*c));
 	int64_t now = clock_wall_ms();
 
-	c->shim = s;
+	c->part = p;
+	c->shim = p->shim;
 	list_init(&c->node);
 	list_init(&c->marked);
 	c->began_us = clock_mono_us();
@@ -28,29 +29,31 @@ static struct call *call_make(struct shim *s)
 static void note_facts(struct call *c)
 {
 	struct shim *s = c->shim;
+	struct part *p = c->part;
 	struct json_value params = c->in.rpc.params;
 
 	c->tool = tools_name(json_get(params, "name"));
 	c->arguments = json_get(params, "arguments");
 	c->facts.tenant = "";
 	c->facts.agent = s->agent;
-	c->facts.backend = s->backend;
+	c->facts.backend = p->name;
 	c->facts.tool = c->tool ? c->tool : "";
-	c->record.client = s->session.client;
-	c->record.client_version = s->session.client_version;
+	c->record.client = p->session.client;
+	c->record.client_version = p->session.client_version;
 	c->record.session = s->state.row.id;
 	c->record.uid = s->uid;
 	c->record.request_id = buf_span(&c->in.key);
 	record_arguments(&c->record, c->arguments, c->facts.args_hash);
 }
 
-void call_new(struct shim *s, const struct jsonrpc *rpc)
+void call_new(struct part *p, const struct jsonrpc *rpc)
 {
-	struct call *c = call_make(s);
+	struct shim *s = p->shim;
+	struct call *c = call_make(p);
 
-	if (inbound_take(&s->inbounds, rpc, INBOUND_CALL, &c->in) != INBOUND_TAKEN) {
+	if (inbound_take(&p->inbounds, rpc, INBOUND_CALL, &c->in) != INBOUND_TAKEN) {
 		free(c);
-		session_id_in_use(s, rpc);
+		session_id_in_use(p, rpc);
 		return;
 	}
 	list_append(&s->calls, &c->node);
@@ -160,9 +163,9 @@ static void reply_refusal(struct call *c)
 
 	buf_init(&line, REPLY_CAP);
 	if (refusal_write(&c->refusal, c->in.rpc.id, c->facts.id, a ? a->deny_as : DENY_AS_ERROR, &line))
-		reply_buf(&c->shim->host, &line);
+		reply_buf(c->part, &line);
 	else
-		reply_error(&c->shim->host, c->in.rpc.id, refusal_code(c->refusal.reason), "the call was refused");
+		reply_error(c->part, c->in.rpc.id, refusal_code(c->refusal.reason), "the call was refused");
 }
 
 void call_reply(struct call *c)
@@ -171,7 +174,7 @@ void call_reply(struct call *c)
 		return;
 	c->is_replied = true;
 	if (c->reply)
-		host_send(&c->shim->host, c->reply, c->reply_bytes);
+		part_say(c->part, c->reply, c->reply_bytes);
 	else
 		reply_refusal(c);
 	c->reply = NULL;

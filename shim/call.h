@@ -25,6 +25,7 @@ struct flight {
 
 struct call {
 	struct shim *shim;
+	struct part *part;                   /* the backend it is for */
 	struct list node;                    /* shim->calls */
 	struct list marked;                  /* turn->marked, or alone */
 	struct inbound in;
@@ -60,7 +61,7 @@ struct call {
 };
 
 /* A tools/call the client has sent. Marks it to be judged, or answers a malformed one at once. */
-void call_new(struct shim *s, const struct jsonrpc *rpc);
+void call_new(struct part *p, const struct jsonrpc *rpc);
 struct call *call_of(struct inbound *in);    /* of kind INBOUND_CALL */
 
 /* Ends it with a refusal; the sentence gets ". The call was not executed." from the caller. Always STEP_STOP. */

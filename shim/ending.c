@@ -15,7 +15,10 @@ static int64_t elapsed_ms(const struct ending *e)
 
 static bool is_idle(const struct shim *s)
 {
-	return list_is_empty(&s->calls) && relay_is_idle(&s->relay) && tools_is_idle(&s->tools);
+	for_each_part(p, s)
+		if (!part_is_idle(p))
+			return false;
+	return list_is_empty(&s->calls);
 }
 
 static void give_up(struct loop_timer *t)
@@ -27,8 +30,8 @@ static void give_up(struct loop_timer *t)
 		e->phase = ENDING_OVER;
 		return;
 	}
-	relay_give_up(&s->relay);
-	tools_give_up(&s->tools);
+	for_each_part(p, s)
+		part_give_up(p);
 }
 
 void ending_begin(struct ending *e, const char *why)
@@ -42,7 +45,8 @@ void ending_begin(struct ending *e, const char *why)
 	e->began_us = clock_mono_us();
 	signals_hard_end(HARD_MS);
 	host_stop_reading(&s->host);
-	session_state_release(&s->session);
+	for_each_part(p, s)
+		session_state_release(&p->session);
 	list_for_each(c, &s->calls, struct call, node)
 		call_end(c, "end of the session", DRAIN_MS);
 	loop_timer_set(s->loop, &e->timer, DRAIN_MS);
@@ -62,7 +66,7 @@ void ending_of_input(struct ending *e)
 static void parted(void *arg)
 {
 	struct ending *e = arg;
-	e->has_parted = true;
+	e->to_part--;
 }
 
 static void part(struct ending *e)
@@ -73,10 +77,13 @@ static void part(struct ending *e)
 	if (left < 1)
 		left = 1;
 	e->phase = ENDING_PARTING;
-	journal_end(&s->journal);
+	for_each_part(p, s)
+		journal_end(&p->journal);
 	state_leave(&s->state);
 	loop_timer_set(s->loop, &e->timer, left);
-	upstream_end(s->upstream, left, parted, e);
+	e->to_part = s->parts_n;
+	for_each_part(p, s)
+		upstream_end(p->upstream, left, parted, e);
 	loop_hurry(s->loop);
 }
 
@@ -84,11 +91,11 @@ void ending_turn(struct ending *e)
 {
 	struct shim *s = e->shim;
 
-	if (e->phase == ENDING_EMPTYING && is_idle(s) && s->session.held_n == 0 && host_is_flushed(&s->host))
+	if (e->phase == ENDING_EMPTYING && is_idle(s) && host_is_flushed(&s->host))
 		ending_begin(e, "end of input");
 	if (e->phase == ENDING_DRAINING && is_idle(s))
 		part(e);
-	if (e->phase == ENDING_PARTING && e->has_parted && s->state.is_left && (host_is_flushed(&s->host) || s->host.is_gone))
+	if (e->phase == ENDING_PARTING && e->to_part == 0 && s->state.is_left && (host_is_flushed(&s->host) || s->host.is_gone))
 		e->phase = ENDING_OVER;
 }
 

@@ -18,7 +18,7 @@ struct ending {
 	enum ending_phase phase;
 	int64_t began_us;
 	struct loop_timer timer;
-	bool has_parted;
+	size_t to_part;          /* backends not yet told */
 };
 
 void ending_init(struct ending *e, struct shim *shim);

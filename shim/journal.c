@@ -68,7 +68,7 @@ static void row_add(struct row *row, bool has_body, enum evidence_kind kind, con
 	}
 	id_new(row->id, now);
 	row->verdict = xstrdup(verdict);
-	row->evidence = (struct evidence){ .call = row->id, .agent = j->shim->agent, .backend = row->backend, .tool = row->tool,
+	row->evidence = (struct evidence){ .call = row->id, .agent = j->part->shim->agent, .backend = row->backend, .tool = row->tool,
 		.verdict = row->verdict, .kind = kind, .at_ms = now, .body = buf_span(&row->body) };
 	evidence_seal(&row->evidence);
 	list_append(&j->waiting, &row->node);
@@ -78,13 +78,13 @@ void journal_go_on(struct journal *j)
 {
 	struct row *row;
 
-	if (!j->shim->state.store)
+	if (!j->part->shim->state.store)
 		return;
 	while ((row = list_first(&j->waiting, struct row, node)) != NULL) {
 		list_remove(&row->node);
 		row->op = (struct op){ .told = row_told, .arg = row, .is_kept = true };
-		store_audit_append(j->shim->state.store, &row->op, &row->evidence);
-		loop_hurry(j->shim->loop);
+		store_audit_append(j->part->shim->state.store, &row->op, &row->evidence);
+		loop_hurry(j->part->shim->loop);
 	}
 }
 
@@ -94,7 +94,7 @@ static void write_repeat(struct journal *j, const struct repeat *one)
 	const struct repeat_kind *of = &one->of;
 	bool is_call = of->method[0] == '\0' && of->kind == EVIDENCE_REFUSED;
 	struct record_repeats r = { one->count, one->first_at_ms, one->last_at_ms, of->method, is_call ? "" : of->target };
-	struct row *row = row_new(j, j->shim->backend, is_call ? of->target : "");
+	struct row *row = row_new(j, j->part->name, is_call ? of->target : "");
 
 	if (row)
 		row_add(row, record_repeated(&r, &row->body), of->kind, of->verdict);
@@ -117,7 +117,7 @@ static void timer_due(struct loop_timer *t)
 
 	write_due(j, false);
 	if (repeats_is_waiting(&j->repeats))
-		loop_timer_set(j->shim->loop, t, REPEATS_EVERY_MS);
+		loop_timer_set(j->part->shim->loop, t, REPEATS_EVERY_MS);
 }
 
 bool journal_is_first(struct journal *j, const struct repeat_kind *of)
@@ -126,7 +126,7 @@ bool journal_is_first(struct journal *j, const struct repeat_kind *of)
 	bool is_first = repeats_is_first(&j->repeats, of, clock_wall_ms());
 
 	if (!was_waiting)
-		loop_timer_set(j->shim->loop, &j->timer, REPEATS_EVERY_MS);
+		loop_timer_set(j->part->shim->loop, &j->timer, REPEATS_EVERY_MS);
 	return is_first;
 }
 
@@ -145,7 +145,7 @@ void journal_blocked(struct journal *j, const char *method, const char *tool, co
 	log_warn("message.blocked", "method=%.64s: %s", method, why);
 	if (!journal_is_first(j, &of))
 		return;
-	row = row_new(j, j->shim->backend, tool);
+	row = row_new(j, j->part->name, tool);
 	if (row)
 		row_add(row, record_blocked(method, why, &row->body), EVIDENCE_REFUSED, "blocked");
 }
@@ -162,9 +162,9 @@ void journal_request(struct journal *j, const struct record_request *r, const ch
 		row_add(row, record_request(r, &row->body), EVIDENCE_REQUEST, verdict);
 }
 
-void journal_init(struct journal *j, struct shim *shim)
+void journal_init(struct journal *j, struct part *part)
 {
-	*j = (struct journal){ .shim = shim };
+	*j = (struct journal){ .part = part };
 	list_init(&j->waiting);
 	repeats_init(&j->repeats);
 	loop_timer_init(&j->timer, timer_due);
@@ -177,7 +177,7 @@ static void drop_waiting(struct journal *j)
 
 	for (; (row = list_first(&j->waiting, struct row, node)) != NULL; n++)
 		row_free(row);
-	if (n > 0 && j->shim->state.why[0])
+	if (n > 0 && j->part->shim->state.why[0])
 		log_warn("audit.lost", "rows=%u: the store was never there to take them", n);
 }
 

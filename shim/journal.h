@@ -4,18 +4,18 @@
 #include "net/loop.h"
 #include "shim/repeats.h"
 
-struct shim;
+struct part;
 struct record_request;
 
 struct journal {
-	struct shim *shim;
+	struct part *part;
 	struct repeats repeats;
 	struct loop_timer timer;
 	struct list waiting;                 /* struct row: not yet submitted */
 	unsigned open;                       /* rows, submitted or not, that are not yet told */
 };
 
-void journal_init(struct journal *j, struct shim *shim);
+void journal_init(struct journal *j, struct part *part);
 void journal_release(struct journal *j);
 
 /* Is this a row of its own? If not it is counted, and its row comes within a minute or at journal_end. */

@@ -29,10 +29,10 @@ static void answered(struct delivery *d, const struct jsonrpc *response)
 
 	e->is_answered = true;
 	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (request_write_answer(e->relay->shim, &e->request, response, e->in.rpc.id, &line) && !e->in.is_cancelled)
-		reply_buf(&e->relay->shim->host, &line);
+	if (request_write_answer(e->relay->part, &e->request, response, e->in.rpc.id, &line) && !e->in.is_cancelled)
+		reply_buf(e->relay->part, &line);
 	if (e->after)
-		e->after(e->relay->shim, response);
+		e->after(e->relay->part, response);
 	e->after = NULL;
 }
 
@@ -42,7 +42,7 @@ static void reply_refusal(struct errand *e, const struct refusal *r)
 
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (refusal_write(r, e->in.rpc.id, NULL, DENY_AS_ERROR, &line))
-		reply_buf(&e->relay->shim->host, &line);
+		reply_buf(e->relay->part, &line);
 }
 
 static void reply_failure(struct errand *e, const struct delivery_end *end)
@@ -51,7 +51,7 @@ static void reply_failure(struct errand *e, const struct delivery_end *end)
 	bool is_unknown = end->fate == FATE_UNKNOWN;
 
 	refusal_set(&r, is_unknown ? REFUSED_UNKNOWN_OUTCOME : REFUSED_UNREACHABLE, "backend %s did not answer %.64s: %.200s",
-	            e->relay->shim->backend, e->in.rpc.method, end->cause ? end->cause : "no connection");
+	            e->relay->part->name, e->in.rpc.method, end->cause ? end->cause : "no connection");
 	r.executed = is_unknown ? EXECUTED_UNKNOWN : EXECUTED_NO;
 	r.retry_after_ms = end->retry_after_ms;
 	reply_refusal(e, &r);
@@ -72,14 +72,14 @@ static bool repeats(struct errand *e, const struct delivery_end *end)
 	if (!end->has_session_ended || e->was_repeated || e->in.is_cancelled)
 		return false;
 	e->was_repeated = true;
-	upstream_send(e->relay->shim->upstream, &e->delivery);
+	upstream_send(e->relay->part->upstream, &e->delivery);
 	return true;
 }
 
 static void done(struct delivery *d, const struct delivery_end *end)
 {
 	struct errand *e = container_of(d, struct errand, delivery);
-	struct shim *s = e->relay->shim;
+	struct part *p = e->relay->part;
 	bool is_request = e->in.rpc.kind == JSONRPC_REQUEST;
 	relay_after_fn *after = e->after;
 	bool is_over = e->is_answered || end->fate == FATE_ACCEPTED;
@@ -91,16 +91,16 @@ static void done(struct delivery *d, const struct delivery_end *end)
 	if (!is_over)
 		log_info("relay.failed", "method=%s http=%d: %s", e->in.rpc.method, end->http_status, end->cause ? end->cause : "");
 	if (is_request)
-		request_ended(s, &e->request, &e->in, (struct request_end){ .delivery = end });
+		request_ended(p, &e->request, &e->in, (struct request_end){ .delivery = end });
 	errand_free(e);
 	if (after)
-		after(s, NULL);
+		after(p, NULL);
 }
 
 static void waited_long_enough(struct loop_timer *t)
 {
 	struct errand *e = container_of(t, struct errand, timer);
-	upstream_cancel(e->relay->shim->upstream, &e->delivery);
+	upstream_cancel(e->relay->part->upstream, &e->delivery);
 }
 
 /* Some requests are open as long as they like. */
@@ -115,7 +115,7 @@ static int64_t timeout_of(const struct jsonrpc *rpc, const struct config_backend
 
 static void send_errand(struct relay *r, struct errand *e)
 {
-	const struct config_backend *b = shim_backend(r->shim);
+	const struct config_backend *b = part_backend(r->part);
 
 	e->delivery = (struct delivery){
 		.body = inbound_span(&e->in),
@@ -125,23 +125,23 @@ static void send_errand(struct relay *r, struct errand *e)
 		.done = done,
 	};
 	list_append(&r->errands, &e->node);
-	upstream_send(r->shim->upstream, &e->delivery);
+	upstream_send(r->part->upstream, &e->delivery);
 	if (e->in.rpc.kind == JSONRPC_REQUEST)
-		request_sent(r->shim, &e->request);
+		request_sent(r->part, &e->request);
 }
 
 /* Ends one that was never sent. why: NULL when the client cancelled it. */
 static void drop_errand(struct errand *e, const struct refusal *why)
 {
-	struct shim *s = e->relay->shim;
+	struct part *p = e->relay->part;
 	relay_after_fn *after = e->after;
 
 	if (why)
 		reply_refusal(e, why);
-	request_ended(s, &e->request, &e->in, (struct request_end){ .refusal = why });
+	request_ended(p, &e->request, &e->in, (struct request_end){ .refusal = why });
 	errand_free(e);
 	if (after)
-		after(s, NULL);
+		after(p, NULL);
 }
 
 static void judge_errand(struct relay *r, struct errand *e)
@@ -149,7 +149,7 @@ static void judge_errand(struct relay *r, struct errand *e)
 	struct refusal why;
 
 	list_remove(&e->node);
-	switch (request_judge(r->shim, &e->request, &e->in.rpc, &why)) {
+	switch (request_judge(r->part, &e->request, &e->in.rpc, &why)) {
 	case REQUEST_PASSES:
 		send_errand(r, e);
 		break;
@@ -183,12 +183,12 @@ static struct errand *errand_new(struct relay *r, const struct jsonrpc *rpc, rel
 	loop_timer_init(&e->timer, waited_long_enough);
 	e->relay = r;
 	e->after = after;
-	if (inbound_take(&r->shim->inbounds, rpc, INBOUND_RELAYED, &e->in) == INBOUND_TAKEN)
+	if (inbound_take(&r->part->inbounds, rpc, INBOUND_RELAYED, &e->in) == INBOUND_TAKEN)
 		return e;
 	errand_free(e);
-	session_id_in_use(r->shim, rpc);
+	session_id_in_use(r->part, rpc);
 	if (after)
-		after(r->shim, NULL);
+		after(r->part, NULL);
 	return NULL;
 }
 
@@ -229,14 +229,14 @@ bool relay_cancel(struct inbound *in)
 		drop_errand(e, NULL);           /* it waits for the rules: the backend never saw it */
 		return false;
 	}
-	loop_timer_set(e->relay->shim->loop, &e->timer, CANCELLED_WAIT_MS);
+	loop_timer_set(e->relay->part->shim->loop, &e->timer, CANCELLED_WAIT_MS);
 	return true;
 }
 
 void relay_give_up(struct relay *r)
 {
 	list_for_each(e, &r->errands, struct errand, node)
-		upstream_cancel(r->shim->upstream, &e->delivery);
+		upstream_cancel(r->part->upstream, &e->delivery);
 	list_for_each(w, &r->waiting, struct errand, node) {
 		w->in.is_cancelled = true;
 		drop_errand(w, NULL);
@@ -272,12 +272,12 @@ static void ask_client(struct relay *r, const struct jsonrpc *rpc)
 	CLEANUP(buf_release) struct buf key = { 0 };
 
 	buf_init(&key, 8 * JSONRPC_MAX_ID_BYTES);
-	if (is_blocked(r->shim, rpc->method)) {
-		journal_blocked(&r->shim->journal, rpc->method, "", "the rules of this agent block this request of the backend");
+	if (is_blocked(r->part->shim, rpc->method)) {
+		journal_blocked(&r->part->journal, rpc->method, "", "the rules of this agent block this request of the backend");
 		refuse_backend(r, rpc, -32601, "the rules of this agent do not allow this request");
 	} else if (map_size(r->asked) >= RELAY_MAX_ASKED || !jsonrpc_id_key(rpc->id, &key)) {
 		refuse_backend(r, rpc, -32603, "too many requests are waiting for the client");
-	} else if (!reply_message(&r->shim->host, rpc->root)) {
+	} else if (!reply_message(r->part, rpc->root)) {
 		refuse_backend(r, rpc, -32603, "the request is longer than the client can read");
 	} else {
 		map_set(r->asked, buf_span(&key), r);
@@ -291,10 +291,10 @@ void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
 		ask_client(r, rpc);
 		break;
 	case JSONRPC_NOTIFICATION:
-		tools_notice(&r->shim->tools, rpc);
-		if (!requests_may_show(r->shim, rpc))
+		tools_notice(&r->part->tools, rpc);
+		if (!requests_may_show(r->part, rpc))
 			log_info("relay.hidden", "method=%.64s", rpc->method);
-		else if (!reply_message(&r->shim->host, rpc->root))
+		else if (!reply_message(r->part, rpc->root))
 			log_warn("relay.dropped", "method=%.64s: a notification longer than the client can read", rpc->method);
 		break;
 	case JSONRPC_RESULT:
@@ -319,9 +319,9 @@ void relay_answer_from_client(struct relay *r, const struct jsonrpc *rpc)
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------------------------- */
-void relay_init(struct relay *r, struct shim *shim)
+void relay_init(struct relay *r, struct part *part)
 {
-	*r = (struct relay){ .shim = shim, .asked = map_new() };
+	*r = (struct relay){ .part = part, .asked = map_new() };
 	list_init(&r->errands);
 	list_init(&r->waiting);
 }

@@ -9,20 +9,20 @@
 
 #define RELAY_MAX_ASKED 1024          /* the backend's requests the client has not answered */
 
-struct shim;
+struct part;
 
 struct relay {
-	struct shim *shim;
+	struct part *part;
 	struct list errands;          /* struct errand: on their way to the backend */
 	struct list waiting;          /* ... and those that wait for the rules in force */
 	struct map *asked;            /* ids of the backend's open requests */
 };
 
-void relay_init(struct relay *r, struct shim *shim);
+void relay_init(struct relay *r, struct part *part);
 void relay_release(struct relay *r);
 
 /* after: called once when it is over, with the backend's answer, or NULL when there is none. May be NULL. */
-typedef void relay_after_fn(struct shim *s, const struct jsonrpc *answer);
+typedef void relay_after_fn(struct part *p, const struct jsonrpc *answer);
 void relay_from_client(struct relay *r, const struct jsonrpc *rpc, relay_after_fn *after);
 /* initialize, as the backend shall see it. withheld: of server_requests_withhold, for the audit; may be empty. */
 void relay_open(struct relay *r, const struct jsonrpc *rpc, struct span withheld, relay_after_fn *after);

@@ -1,40 +1,40 @@
 #include "shim/reply.h"
 #include "base/log.h"
-#include "shim/host.h"
+#include "shim/shim.h"
 
 #define SMALL_CAP (16 * 1024)
 
-void reply_buf(struct host *h, struct buf *b)
+void reply_buf(struct part *p, struct buf *b)
 {
 	size_t n = b->len;
-	host_send(h, buf_take(b), n);
+	part_say(p, buf_take(b), n);
 }
 
-bool reply_message(struct host *h, struct json_value message)
+bool reply_message(struct part *p, struct json_value message)
 {
 	CLEANUP(buf_release) struct buf line = { 0 };
 
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (!buf_reserve(&line, message.text.len) || !json_append_line(message, &line))
 		return false;
-	reply_buf(h, &line);
+	reply_buf(p, &line);
 	return true;
 }
 
-void reply_error_data(struct host *h, struct json_value id, int code, const char *text, struct span data)
+void reply_error_data(struct part *p, struct json_value id, int code, const char *text, struct span data)
 {
 	CLEANUP(buf_release) struct buf line = { 0 };
 
 	buf_init(&line, SMALL_CAP);
 	if (jsonrpc_write_error(&line, id, code, span_of(text), data))
-		reply_buf(h, &line);
+		reply_buf(p, &line);
 	else
 		log_error("reply.lost", "code=%d: the answer passed its cap", code);
 }
 
-void reply_error(struct host *h, struct json_value id, int code, const char *text)
+void reply_error(struct part *p, struct json_value id, int code, const char *text)
 {
-	reply_error_data(h, id, code, text, (struct span){ 0 });
+	reply_error_data(p, id, code, text, (struct span){ 0 });
 }
 
 bool reply_write_too_long(struct json_value id, size_t bytes, bool is_call, struct buf *out)

@@ -2,17 +2,17 @@
 #pragma once
 #include "data/jsonrpc.h"
 
-struct host;
+struct part;
 
 /* A message of the backend, its very bytes without line breaks. False: too long for the client, nothing was sent. */
-MUST_USE bool reply_message(struct host *h, struct json_value message);
-void reply_error(struct host *h, struct json_value id, int code, const char *text);
+MUST_USE bool reply_message(struct part *p, struct json_value message);
+void reply_error(struct part *p, struct json_value id, int code, const char *text);
 /* data: JSON, may be empty. */
-void reply_error_data(struct host *h, struct json_value id, int code, const char *text, struct span data);
+void reply_error_data(struct part *p, struct json_value id, int code, const char *text, struct span data);
 /* The backend's answer as a line, its very bytes but for the id, which stands as the client spelled it ("\u0031" is "1", yet not every
  * client knows). Too long for the client: an error that says so, a tool result for is_call. False: cap passed, cannot be. */
 MUST_USE bool reply_write_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out);
 MUST_USE bool reply_write_call_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out);
 MUST_USE bool reply_write_too_long(struct json_value id, size_t bytes, bool is_call, struct buf *out);
 /* Takes the text of b, which must be one message, and queues it. */
-void reply_buf(struct host *h, struct buf *b);
+void reply_buf(struct part *p, struct buf *b);

@@ -72,9 +72,9 @@ void request_release(struct request *q)
 }
 
 /* ---- judging ----------------------------------------------------------------------------------------------------------------------- */
-static struct acl_subject subject(const struct shim *s)
+static struct acl_subject subject(const struct part *p)
 {
-	return (struct acl_subject){ s->agent, s->backend, (int64_t)s->uid };
+	return (struct acl_subject){ p->shim->agent, p->name, (int64_t)p->shim->uid };
 }
 
 static enum request_verdict refuse_store(struct refusal *r, const char *why)
@@ -84,13 +84,13 @@ static enum request_verdict refuse_store(struct refusal *r, const char *why)
 	return REQUEST_REFUSED;
 }
 
-static enum request_verdict can_decide(struct shim *s, struct refusal *r)
+static enum request_verdict can_decide(struct part *p, struct refusal *r)
 {
-	if (!state_is_open(&s->state))
-		return refuse_store(r, s->state.why);
-	if (store_is_refusing(s->state.store))
+	if (!state_is_open(&p->shim->state))
+		return refuse_store(r, p->shim->state.why);
+	if (store_is_refusing(p->shim->state.store))
 		return refuse_store(r, "the store does not take rows at present");
-	switch (rules_look(&s->rules)) {
+	switch (rules_look(&p->shim->rules)) {
 	case RULES_READY:
 		return REQUEST_PASSES;
 	case RULES_WAIT:
@@ -101,7 +101,7 @@ static enum request_verdict can_decide(struct shim *s, struct refusal *r)
 		break;
 	}
 	refusal_set(r, REFUSED_CONFIG, "newer rules are in force and this process cannot load them: %.300s. No resource or prompt is let "
-	            "through until the file is right. The request was not executed.", s->rules.why);
+	            "through until the file is right. The request was not executed.", p->shim->rules.why);
 	return REQUEST_REFUSED;
 }
 
@@ -123,10 +123,10 @@ static enum request_verdict by_form(const struct config_grant *g, const struct j
 	return REQUEST_REFUSED;
 }
 
-static enum request_verdict by_rules(struct shim *s, const struct request *q, const struct jsonrpc *rpc, struct refusal *r)
+static enum request_verdict by_rules(struct part *p, const struct request *q, const struct jsonrpc *rpc, struct refusal *r)
 {
-	const struct config *c = s->rules.current->config;
-	struct acl_subject who = subject(s);
+	const struct config *c = p->shim->rules.current->config;
+	struct acl_subject who = subject(p);
 	bool is_usable = q->target && !is_ambiguous(q, rpc);
 	enum acl_subject_kind what;
 	struct acl_answer a;
@@ -138,33 +138,33 @@ static enum request_verdict by_rules(struct shim *s, const struct request *q, co
 	return is_usable ? REQUEST_PASSES : by_form(a.grant, rpc, r);
 }
 
-static enum request_verdict by_place(struct shim *s, struct refusal *r)
+static enum request_verdict by_place(struct part *p, struct refusal *r)
 {
-	if (shim_backend_is_same(s))
+	if (part_is_same(p))
 		return REQUEST_PASSES;
 	refusal_set(r, REFUSED_CONFIG, "backend %s was moved in the rules; this session still talks to the old place. Restart the MCP client. "
-	            "The request was not executed.", s->backend);
+	            "The request was not executed.", p->name);
 	return REQUEST_REFUSED;
 }
 
-enum request_verdict request_judge(struct shim *s, const struct request *q, const struct jsonrpc *rpc, struct refusal *why)
+enum request_verdict request_judge(struct part *p, const struct request *q, const struct jsonrpc *rpc, struct refusal *why)
 {
 	enum request_verdict v;
 
 	if (q->kind->names == NAMES_NOTHING)
 		return REQUEST_PASSES;
-	v = can_decide(s, why);
+	v = can_decide(p, why);
 	if (v == REQUEST_PASSES)
-		v = by_rules(s, q, rpc, why);
+		v = by_rules(p, q, rpc, why);
 	if (v == REQUEST_PASSES)
-		v = by_place(s, why);
+		v = by_place(p, why);
 	return v;
 }
 
-void request_sent(struct shim *s, const struct request *q)
+void request_sent(struct part *p, const struct request *q)
 {
 	if (!q->kind->is_early)
-		(void)state_is_open(&s->state);
+		(void)state_is_open(&p->shim->state);
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------------- */
@@ -187,20 +187,20 @@ static enum page_show look(const void *arg, struct json_value item, struct buf *
 }
 
 /* Where no rule could hide an item, the list passes unread. */
-static bool is_filtered(const struct shim *s, const struct request_kind *k)
+static bool is_filtered(const struct part *p, const struct request_kind *k)
 {
-	struct acl_subject who = subject(s);
+	struct acl_subject who = subject(p);
 	struct acl_answer a;
 
 	if (!k->list)
 		return false;
-	a = acl_backend(s->rules.current->config, &who);
+	a = acl_backend(p->shim->rules.current->config, &who);
 	return a.verdict != ACL_ALLOWED || acl_restricts(a.grant, k->listed);
 }
 
-static bool write_list(struct shim *s, const struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
+static bool write_list(struct part *p, const struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
-	struct view v = { s->rules.current->config, subject(s), q->kind };
+	struct view v = { p->shim->rules.current->config, subject(p), q->kind };
 	struct page_edit edit = { q->kind->list, look, &v };
 
 	if (page_rewrite(answer, id, &edit, out))
@@ -219,24 +219,24 @@ void request_note(struct request *q, const struct jsonrpc *answer)
 		q->code = (int)code;
 }
 
-bool request_write_answer(struct shim *s, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
+bool request_write_answer(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
 	request_note(q, answer);
 	if (q->kind->list)
-		(void)rules_look(&s->rules);    /* by the rules as they are now, or as they were if they cannot be settled yet */
-	return is_filtered(s, q->kind) ? write_list(s, q, answer, id, out) : reply_write_answer(answer, id, out);
+		(void)rules_look(&p->shim->rules);    /* by the rules as they are now, or as they were if they cannot be settled yet */
+	return is_filtered(p, q->kind) ? write_list(p, q, answer, id, out) : reply_write_answer(answer, id, out);
 }
 
 /* An agent does not hear of a resource it may not read. */
-bool requests_may_show(struct shim *s, const struct jsonrpc *notification)
+bool requests_may_show(struct part *p, const struct jsonrpc *notification)
 {
-	struct acl_subject who = subject(s);
+	struct acl_subject who = subject(p);
 	CLEANUP(free_charp) char *uri = NULL;
 
 	if (strcmp(notification->method, "notifications/resources/updated") != 0)
 		return true;
 	uri = page_name(json_get(notification->params, "uri"), TARGET_CAP);
-	return acl_named(s->rules.current->config, &who, ACL_RESOURCE, uri ? span_of(uri) : SPAN("")).verdict == ACL_ALLOWED;
+	return acl_named(p->shim->rules.current->config, &who, ACL_RESOURCE, uri ? span_of(uri) : SPAN("")).verdict == ACL_ALLOWED;
 }
 
 /* ---- the row ----------------------------------------------------------------------------------------------------------------------- */
@@ -271,18 +271,18 @@ static const char *message_of(const struct request *q, struct request_end how)
 	return how.delivery && q->outcome == OUTCOME_NONE ? how.delivery->cause : NULL;
 }
 
-void request_ended(struct shim *s, const struct request *q, const struct inbound *in, struct request_end how)
+void request_ended(struct part *p, const struct request *q, const struct inbound *in, struct request_end how)
 {
 	struct record_request r = {
 		.method = in->rpc.method,
 		.target = q->target,
-		.session = s->state.row.id,
+		.session = p->shim->state.row.id,
 		.rule = how.refusal ? how.refusal->rule : NULL,
 		.message = message_of(q, how),
 		.ended_by = in->is_cancelled ? "client" : NULL,
 		.id = buf_span(&in->key),
 		.withheld = q->withheld ? span_of(q->withheld) : (struct span){ 0 },
-		.uid = s->uid,
+		.uid = p->shim->uid,
 		.received_at_ms = q->received_at_ms,
 		.duration_ms = (clock_mono_us() - q->began_us) / 1000,
 		.http_status = how.delivery ? how.delivery->http_status : 0,
@@ -292,5 +292,5 @@ void request_ended(struct shim *s, const struct request *q, const struct inbound
 
 	if (q->kind->is_silent)
 		return;
-	journal_request(&s->journal, &r, s->backend, verdict_of(q, how), q->kind->is_collapsed || how.refusal);
+	journal_request(&p->journal, &r, p->name, verdict_of(q, how), q->kind->is_collapsed || how.refusal);
 }

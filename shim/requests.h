@@ -9,7 +9,7 @@
 #include "shim/refusal.h"
 #include "shim/upstream.h"
 
-struct shim;
+struct part;
 struct request_kind;
 
 struct request {
@@ -27,18 +27,18 @@ void request_release(struct request *q);
 
 /* WAIT: the rules in force are being asked for; ask again when the store has run. REFUSED: why is what the client is told. */
 enum request_verdict { REQUEST_PASSES, REQUEST_WAITS, REQUEST_REFUSED };
-enum request_verdict request_judge(struct shim *s, const struct request *q, const struct jsonrpc *rpc, struct refusal *why);
+enum request_verdict request_judge(struct part *p, const struct request *q, const struct jsonrpc *rpc, struct refusal *why);
 
 /* The session's first real request opens the store; call it when the request is on its way. */
-void request_sent(struct shim *s, const struct request *q);
+void request_sent(struct part *p, const struct request *q);
 
 /* Notes the answer and appends it as a line, as this agent may see it. False: cap passed, cannot be. */
-MUST_USE bool request_write_answer(struct shim *s, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out);
+MUST_USE bool request_write_answer(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out);
 void request_note(struct request *q, const struct jsonrpc *answer);
 
 /* The row. Of how, at most one is given; neither: it never left because the client cancelled it. */
 struct request_end { const struct delivery_end *delivery; const struct refusal *refusal; };
-void request_ended(struct shim *s, const struct request *q, const struct inbound *in, struct request_end how);
+void request_ended(struct part *p, const struct request *q, const struct inbound *in, struct request_end how);
 
 /* May this notification of the backend be shown? */
-bool requests_may_show(struct shim *s, const struct jsonrpc *notification);
+bool requests_may_show(struct part *p, const struct jsonrpc *notification);

@@ -118,7 +118,8 @@ static void put_in_force(struct rules *r, uint64_t generation)
 	log_info("rules.in_force", "generation=%llu", (unsigned long long)generation);
 	ruleset_drop(before);
 	if (is_change)
-		tools_rules_changed(&r->shim->tools);
+		for_each_part(p, r->shim)
+			tools_rules_changed(&p->tools);
 }
 
 static void put_told(struct op *op)

@@ -20,7 +20,7 @@ struct held {
 	size_t n;
 };
 
-static void dispatch(struct shim *s, const struct jsonrpc *rpc);
+static void dispatch(struct part *p, const struct jsonrpc *rpc);
 
 /* ---- holding back: during the handshake, and when too much is open ----------------------------------------------------------------- */
 static bool is_shaking_hands(const struct session_state *t)
@@ -62,18 +62,18 @@ static void held_free(struct held *h)
 	free(h);
 }
 
-bool session_may_go_on(const struct shim *s)
+bool session_may_go_on(const struct part *p)
 {
-	return s->session.held_n > 0 && !is_shaking_hands(&s->session) && inbounds_have_room(&s->inbounds);
+	return p->session.held_n > 0 && !is_shaking_hands(&p->session) && inbounds_have_room(&p->inbounds);
 }
 
-void session_go_on(struct shim *s)
+void session_go_on(struct part *p)
 {
-	while (session_may_go_on(s)) {
-		struct held *h = held_take(&s->session);
+	while (session_may_go_on(p)) {
+		struct held *h = held_take(&p->session);
 		struct jsonrpc rpc;
 		jsonrpc_read((struct span){ h->bytes, h->n }, &rpc);
-		dispatch(s, &rpc);
+		dispatch(p, &rpc);
 		held_free(h);
 	}
 }
@@ -93,18 +93,18 @@ void session_state_release(struct session_state *t)
 }
 
 /* ---- the handshake ---------------------------------------------------------------------------------------------------------------- */
-static void opened(struct shim *s, const struct jsonrpc *answer)
+static void opened(struct part *p, const struct jsonrpc *answer)
 {
 	bool is_good = answer && answer->kind == JSONRPC_RESULT;
 
-	s->session.phase = is_good ? SESSION_OPENED : SESSION_NEW;
-	s->session.has_batches = is_good && json_string_is(json_get(answer->result, "protocolVersion"), "2025-03-26");
+	p->session.phase = is_good ? SESSION_OPENED : SESSION_NEW;
+	p->session.has_batches = is_good && json_string_is(json_get(answer->result, "protocolVersion"), "2025-03-26");
 }
 
-static void confirmed(struct shim *s, const struct jsonrpc *answer)
+static void confirmed(struct part *p, const struct jsonrpc *answer)
 {
 	(void)answer;                           /* a backend that does not take it will say so to what follows */
-	s->session.phase = SESSION_READY;
+	p->session.phase = SESSION_READY;
 }
 
 static void note_text(struct json_value v, char *out, size_t size)
@@ -116,43 +116,43 @@ static void note_text(struct json_value v, char *out, size_t size)
 }
 
 /* The backend is not told of what it may not ask for. */
-static void open_session(struct shim *s, const struct jsonrpc *rpc)
+static void open_session(struct part *p, const struct jsonrpc *rpc)
 {
-	const struct config_agent *a = config_agent(s->rules.current->config, s->agent);
+	const struct config_agent *a = config_agent(p->shim->rules.current->config, p->shim->agent);
 	CLEANUP(buf_release) struct buf line = { 0 }, withheld = { 0 };
 	struct jsonrpc told;
 
 	buf_init(&line, rpc->root.text.len + 1);
 	buf_init(&withheld, 4096);
 	if (!server_requests_withhold(a, rpc, &line, &withheld)) {
-		relay_open(&s->relay, rpc, (struct span){ 0 }, opened);
+		relay_open(&p->relay, rpc, (struct span){ 0 }, opened);
 		return;
 	}
 	jsonrpc_read(buf_span(&line), &told);
 	log_info("session.withheld", "capabilities=%s", withheld.data);
-	relay_open(&s->relay, &told, buf_span(&withheld), opened);
+	relay_open(&p->relay, &told, buf_span(&withheld), opened);
 }
 
-static void initialize(struct shim *s, const struct jsonrpc *rpc)
+static void initialize(struct part *p, const struct jsonrpc *rpc)
 {
 	struct json_value info = json_get(rpc->params, "clientInfo");
 
-	if (s->session.phase != SESSION_NEW) {
-		reply_error(&s->host, rpc->id, -32600, "initialize was sent before in this session");
+	if (p->session.phase != SESSION_NEW) {
+		reply_error(p, rpc->id, -32600, "initialize was sent before in this session");
 		return;
 	}
-	note_text(json_get(info, "name"), s->session.client, sizeof(s->session.client));
-	note_text(json_get(info, "version"), s->session.client_version, sizeof(s->session.client_version));
-	log_info("session.initialize", "client=%s version=%s", s->session.client, s->session.client_version);
-	s->session.phase = SESSION_OPENING;
-	open_session(s, rpc);
+	note_text(json_get(info, "name"), p->session.client, sizeof(p->session.client));
+	note_text(json_get(info, "version"), p->session.client_version, sizeof(p->session.client_version));
+	log_info("session.initialize", "client=%s version=%s", p->session.client, p->session.client_version);
+	p->session.phase = SESSION_OPENING;
+	open_session(p, rpc);
 }
 
-static void initialized(struct shim *s, const struct jsonrpc *rpc)
+static void initialized(struct part *p, const struct jsonrpc *rpc)
 {
-	if (s->session.phase == SESSION_OPENED)
-		s->session.phase = SESSION_CONFIRMING;
-	relay_from_client(&s->relay, rpc, s->session.phase == SESSION_CONFIRMING ? confirmed : NULL);
+	if (p->session.phase == SESSION_OPENED)
+		p->session.phase = SESSION_CONFIRMING;
+	relay_from_client(&p->relay, rpc, p->session.phase == SESSION_CONFIRMING ? confirmed : NULL);
 }
 
 /* ---- cancelling ------------------------------------------------------------------------------------------------------------------- */
@@ -175,50 +175,50 @@ static bool cancel(struct inbound *in)
 	return false;
 }
 
-static void cancelled(struct shim *s, const struct jsonrpc *rpc)
+static void cancelled(struct part *p, const struct jsonrpc *rpc)
 {
-	struct inbound *in = inbound_find(&s->inbounds, json_get(rpc->params, "requestId"));
+	struct inbound *in = inbound_find(&p->inbounds, json_get(rpc->params, "requestId"));
 
 	if (in && strcmp(in->rpc.method, "initialize") != 0 && cancel(in))
-		relay_from_client(&s->relay, rpc, NULL);
+		relay_from_client(&p->relay, rpc, NULL);
 }
 
 /* ---- the methods -------------------------------------------------------------------------------------------------------------------- */
-static void discover(struct shim *s, const struct jsonrpc *rpc)
+static void discover(struct part *p, const struct jsonrpc *rpc)
 {
-	reply_error_data(&s->host, rpc->id, -32601, "this server speaks the revisions with a handshake; send initialize",
+	reply_error_data(p, rpc->id, -32601, "this server speaks the revisions with a handshake; send initialize",
 	                 SPAN(DISCOVER_DATA));
 }
 
-static void list_tools(struct shim *s, const struct jsonrpc *rpc)
+static void list_tools(struct part *p, const struct jsonrpc *rpc)
 {
-	tools_list(&s->tools, rpc);
+	tools_list(&p->tools, rpc);
 }
 
-static void pass(struct shim *s, const struct jsonrpc *rpc)
+static void pass(struct part *p, const struct jsonrpc *rpc)
 {
-	relay_from_client(&s->relay, rpc, NULL);
+	relay_from_client(&p->relay, rpc, NULL);
 }
 
 /* News of what the backend may not ask for. */
-static void roots_changed(struct shim *s, const struct jsonrpc *rpc)
+static void roots_changed(struct part *p, const struct jsonrpc *rpc)
 {
-	if (server_requests_block(config_agent(s->rules.current->config, s->agent), rpc->method))
-		journal_blocked(&s->journal, rpc->method, "", "the rules of this agent keep its roots from the backend");
+	if (server_requests_block(config_agent(p->shim->rules.current->config, p->shim->agent), rpc->method))
+		journal_blocked(&p->journal, rpc->method, "", "the rules of this agent keep its roots from the backend");
 	else
-		pass(s, rpc);
+		pass(p, rpc);
 }
 
 /* A governed request sent as a notification would run with nobody to answer to. */
-static void block(struct shim *s, const struct jsonrpc *rpc)
+static void block(struct part *p, const struct jsonrpc *rpc)
 {
-	journal_blocked(&s->journal, rpc->method, "", "sent without an id, never forwarded");
+	journal_blocked(&p->journal, rpc->method, "", "sent without an id, never forwarded");
 }
 
 static const struct method {
 	const char *name;
-	void (*request)(struct shim *s, const struct jsonrpc *rpc);
-	void (*notification)(struct shim *s, const struct jsonrpc *rpc);
+	void (*request)(struct part *p, const struct jsonrpc *rpc);
+	void (*notification)(struct part *p, const struct jsonrpc *rpc);
 	bool is_prompt;                         /* not held back during the handshake */
 } methods[] = {
 	{ "initialize",                initialize,  block,       true  },
@@ -240,91 +240,91 @@ static const struct method *method_of(const char *name)
 	return m;
 }
 
-static void dispatch(struct shim *s, const struct jsonrpc *rpc)
+static void dispatch(struct part *p, const struct jsonrpc *rpc)
 {
 	const struct method *m = method_of(rpc->method);
 
 	if (rpc->kind == JSONRPC_REQUEST)
-		m->request(s, rpc);
+		m->request(p, rpc);
 	else
-		m->notification(s, rpc);
+		m->notification(p, rpc);
 }
 
 /* Order is kept: behind one that is held, all are, but for what ends something that is open. */
-static bool must_wait(struct shim *s, const struct jsonrpc *rpc)
+static bool must_wait(struct part *p, const struct jsonrpc *rpc)
 {
 	if (method_of(rpc->method)->is_prompt)
 		return false;
-	if (is_shaking_hands(&s->session))
+	if (is_shaking_hands(&p->session))
 		return true;
 	if (strcmp(rpc->method, "notifications/cancelled") == 0)
-		return s->session.held_n > 0 && !inbound_find(&s->inbounds, json_get(rpc->params, "requestId"));
-	return s->session.held_n > 0 || (rpc->kind == JSONRPC_REQUEST && !inbounds_have_room(&s->inbounds));
+		return p->session.held_n > 0 && !inbound_find(&p->inbounds, json_get(rpc->params, "requestId"));
+	return p->session.held_n > 0 || (rpc->kind == JSONRPC_REQUEST && !inbounds_have_room(&p->inbounds));
 }
 
-static void message(struct shim *s, const struct jsonrpc *rpc);
+static void message(struct part *p, const struct jsonrpc *rpc);
 
-static void batch(struct shim *s, const struct jsonrpc *rpc)
+static void batch(struct part *p, const struct jsonrpc *rpc)
 {
 	struct json_iter it = json_iter(rpc->root);
 	struct json_value member;
 	struct span key;
 
-	if (!s->session.has_batches) {
-		reply_error(&s->host, (struct json_value){ 0 }, -32600, "batches are not accepted; send one message a line");
+	if (!p->session.has_batches) {
+		reply_error(p, (struct json_value){ 0 }, -32600, "batches are not accepted; send one message a line");
 		return;
 	}
 	while (json_next(&it, &key, &member)) {
 		struct jsonrpc one;
 		jsonrpc_classify(member, &one);
-		message(s, &one);
+		message(p, &one);
 	}
 }
 
-static void message(struct shim *s, const struct jsonrpc *rpc)
+static void message(struct part *p, const struct jsonrpc *rpc)
 {
 	char text[200];
 
 	switch (rpc->kind) {
 	case JSONRPC_REQUEST:
 	case JSONRPC_NOTIFICATION:
-		if (must_wait(s, rpc))
-			hold(&s->session, rpc);
+		if (must_wait(p, rpc))
+			hold(&p->session, rpc);
 		else
-			dispatch(s, rpc);
+			dispatch(p, rpc);
 		break;
 	case JSONRPC_RESULT:
 	case JSONRPC_ERROR:
-		relay_answer_from_client(&s->relay, rpc);
+		relay_answer_from_client(&p->relay, rpc);
 		break;
 	case JSONRPC_BATCH:
-		batch(s, rpc);
+		batch(p, rpc);
 		break;
 	case JSONRPC_INVALID:
 		snprintf(text, sizeof(text), "%s: %s", rpc->code == -32700 ? "the line is not JSON" : "the message is not JSON-RPC 2.0",
 		         rpc->why);
-		reply_error(&s->host, rpc->id, rpc->code, text);
+		reply_error(p, rpc->id, rpc->code, text);
 		break;
 	}
 }
 
-void session_line(struct shim *s, struct span line)
+void session_line(struct part *p, struct span line)
 {
 	struct jsonrpc rpc;
 
 	jsonrpc_read(line, &rpc);
-	message(s, &rpc);
+	message(p, &rpc);
 }
 
-void session_oversize(struct shim *s, size_t cap)
+void session_oversize(struct part *p, size_t cap)
 {
 	char text[120];
 
 	snprintf(text, sizeof(text), "the line is longer than %zu bytes and was thrown away", cap);
-	reply_error(&s->host, (struct json_value){ 0 }, -32600, text);
+	reply_error(p, (struct json_value){ 0 }, -32600, text);
 }
 
-void session_id_in_use(struct shim *s, const struct jsonrpc *rpc)
+void session_id_in_use(struct part *p, const struct jsonrpc *rpc)
 {
-	reply_error(&s->host, rpc->id, -32600, "a request with this id is still open");
+	reply_error(p, rpc->id, -32600, "a request with this id is still open");
 }

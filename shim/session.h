@@ -4,7 +4,7 @@
 #include "base/list.h"
 #include "shim/inbound.h"
 
-struct shim;
+struct part;
 
 enum session_phase {
 	SESSION_NEW,             /* initialize has not come */
@@ -25,9 +25,9 @@ struct session_state {
 void session_state_init(struct session_state *t);
 void session_state_release(struct session_state *t);
 
-void session_line(struct shim *s, struct span line);
-void session_oversize(struct shim *s, size_t cap);
+void session_line(struct part *p, struct span line);
+void session_oversize(struct part *p, size_t cap);
 bool session_may_take(const struct session_state *t);    /* one more line */
-bool session_may_go_on(const struct shim *s);            /* something held back may go now */
-void session_go_on(struct shim *s);
-void session_id_in_use(struct shim *s, const struct jsonrpc *rpc);
+bool session_may_go_on(const struct part *p);            /* something held back may go now */
+void session_go_on(struct part *p);
+void session_id_in_use(struct part *p, const struct jsonrpc *rpc);

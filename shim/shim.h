@@ -3,48 +3,36 @@
 #include <sys/types.h>
 #include "shim/ending.h"
 #include "shim/host.h"
-#include "shim/inbound.h"
 #include "shim/options.h"
-#include "shim/relay.h"
-#include "shim/journal.h"
+#include "shim/part.h"
 #include "shim/rules.h"
-#include "shim/session.h"
 #include "shim/signals.h"
 #include "shim/state.h"
-#include "shim/tools.h"
 #include "shim/turn.h"
-#include "shim/upstream.h"
 
 struct shim {
 	struct options options;
-	const char *agent, *backend;         /* names; live as long as the process */
+	const char *agent;                   /* lives as long as the process */
 	char *state_dir;                     /* owned */
 	uid_t uid;
 	bool has_host;
-	struct ruleset *first_rules;         /* what upstream stands on */
-	struct config_backend place;         /* the backend of first_rules, or a command of the command line under its name */
+	struct ruleset *first_rules;         /* what the upstreams stand on */
 	struct loop *loop;
 	struct signals signals;
 	struct host host;
-	struct inbounds inbounds;
-	struct session_state session;
-	struct relay relay;
-	struct tools tools;
 	struct rules rules;
 	struct state state;
-	struct journal journal;
 	struct turn turn;
 	struct list calls;                   /* struct call, in order of arrival */
-	struct upstream *upstream;
+	struct part *parts;                  /* in the order of the configuration; at least one */
+	size_t parts_n;
 	struct ending ending;
 };
 
-/* Takes over rules and backend; ERR_*: why says what an operator can do. */
+/* Takes over the rules; ERR_*: why says what an operator can do. */
 struct start;
 MUST_USE enum err shim_init(struct shim *s, struct start *start, struct problem *why);
 void shim_release(struct shim *s);
 void shim_run(struct shim *s);               /* until the session is over */
 
-/* The backend as the rules in force describe it; NULL when they do not know it any more. */
-const struct config_backend *shim_backend(const struct shim *s);
-bool shim_backend_is_same(const struct shim *s);  /* ... and at the place this session talks to */
+#define for_each_part(p, s) for (struct part *p = (s)->parts; p < (s)->parts + (s)->parts_n; p++)

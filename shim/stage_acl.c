@@ -27,7 +27,7 @@ static enum step by_list(struct call *c)
 {
 	struct acl_subject who = subject(c);
 
-	switch (tools_look(&c->shim->tools, c->tool)) {
+	switch (tools_look(&c->part->tools, c->tool)) {
 	case TOOLS_KNOWN:
 		c->is_known_tool = true;
 		return STEP_NEXT;
@@ -40,7 +40,7 @@ static enum step by_list(struct call *c)
 		break;
 	}
 	return call_refuse(c, REFUSED_UNREACHABLE, "", "backend %s could not be asked for its tools: %.200s. The call was not executed.",
-	                   c->facts.backend, c->shim->tools.why);
+	                   c->facts.backend, c->part->tools.why);
 }
 
 /* Store and rules come first: without them nothing can be promised. */
@@ -78,7 +78,7 @@ enum step acl_judge(struct call *c)
 	if (step == STEP_NEXT)
 		step = by_rules(c);
 	if (step == STEP_NEXT)
-		step = shim_backend_is_same(c->shim) ? STEP_NEXT :
+		step = part_is_same(c->part) ? STEP_NEXT :
 		       call_refuse(c, REFUSED_CONFIG, "", "backend %s was moved in the rules; this session still talks to the old place. "
 		                   "Restart the MCP client. The call was not executed.", c->facts.backend);
 	if (step == STEP_NEXT)

@@ -21,7 +21,7 @@ static bool has_row(struct call *c)
 	}
 	is_known = c->is_known_tool || c->acl.verdict == ACL_ALLOWED;
 	of = (struct repeat_kind){ EVIDENCE_REFUSED, "", is_known ? c->facts.tool : "", refusal_reason_text(c->refusal.reason) };
-	return journal_is_first(&s->journal, &of);
+	return journal_is_first(&c->part->journal, &of);
 }
 
 enum step finish_judge(struct call *c)

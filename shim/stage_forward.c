@@ -217,7 +217,7 @@ static void done(struct delivery *d, const struct delivery_end *end)
 static void give_up(struct loop_timer *t)
 {
 	struct call *c = container_of(t, struct call, flight.give_up_timer);
-	upstream_cancel(c->shim->upstream, &c->flight.delivery);
+	upstream_cancel(c->part->upstream, &c->flight.delivery);
 }
 
 static void launch(struct call *c)
@@ -238,5 +238,5 @@ static void launch(struct call *c)
 		.done = done,
 	};
 	loop_timer_set(c->shim->loop, &f->give_up_timer, flight_ms(c));
-	upstream_send(c->shim->upstream, &f->delivery);
+	upstream_send(c->part->upstream, &f->delivery);
 }

@@ -78,7 +78,7 @@ static void join_told(struct op *op)
 
 static void join(struct state *t)
 {
-	const struct session_state *who = &t->shim->session;
+	const struct session_state *who = &t->shim->parts->session;
 
 	if (!t->row.id[0])
 		id_new(t->row.id, clock_wall_ms());
@@ -86,7 +86,7 @@ static void join(struct state *t)
 	t->row.agent = t->shim->agent;
 	t->row.client = who->client;
 	t->row.client_version = who->client_version;
-	t->row.backend = t->shim->backend;
+	t->row.backend = t->shim->parts->name;
 	t->row.tenant = "";
 	t->row.identity_level = 0;
 	t->row.uid = t->shim->uid;

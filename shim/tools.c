@@ -46,7 +46,7 @@ static void own_finished(struct tools *t)
 	t->listed_us = clock_mono_us();
 	t->failed_us = 0;
 	log_debug("tools.listed", "n=%zu pages=%u", map_size(t->known), t->pages);
-	turn_mark_all(t->shim);
+	turn_mark_all(t->part->shim);
 }
 
 static void own_failed(struct tools *t, const char *why)
@@ -56,7 +56,7 @@ static void own_failed(struct tools *t, const char *why)
 	t->failed_us = clock_mono_us();
 	snprintf(t->why, sizeof(t->why), "%s", why);
 	log_warn("tools.list", "%s", why);
-	turn_mark_all(t->shim);
+	turn_mark_all(t->part->shim);
 }
 
 enum tools_answer tools_look(struct tools *t, const char *name)
@@ -78,9 +78,9 @@ enum tools_answer tools_look(struct tools *t, const char *name)
 }
 
 /* ---- answers --------------------------------------------------------------------------------------------------------------------- */
-static struct tools_view view_of(struct shim *s)
+static struct tools_view view_of(const struct part *p)
 {
-	return (struct tools_view){ s->rules.current->config, { s->agent, s->backend, (int64_t)s->uid } };
+	return (struct tools_view){ p->shim->rules.current->config, { p->shim->agent, p->name, (int64_t)p->shim->uid } };
 }
 
 static void note_client_page(struct tools *t, const struct listing *l, const struct jsonrpc *answer)
@@ -97,7 +97,7 @@ static void note_client_page(struct tools *t, const struct listing *l, const str
 
 static void answer_client(struct listing *l, const struct jsonrpc *answer)
 {
-	struct shim *s = l->tools->shim;
+	struct part *p = l->tools->part;
 	CLEANUP(buf_release) struct buf line = { 0 };
 	struct tools_view view;
 
@@ -105,15 +105,15 @@ static void answer_client(struct listing *l, const struct jsonrpc *answer)
 	note_client_page(l->tools, l, answer);
 	if (l->in.is_cancelled)
 		return;
-	(void)rules_look(&s->rules);            /* by the rules as they are now, or as they were if they cannot be settled yet */
-	view = view_of(s);
+	(void)rules_look(&p->shim->rules);            /* by the rules as they are now, or as they were if they cannot be settled yet */
+	view = view_of(p);
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (!tools_page_rewrite(answer, l->in.rpc.id, &view, &line)) {
 		buf_clear(&line);
 		if (!reply_write_too_long(l->in.rpc.id, answer->root.text.len, false, &line))
 			return;
 	}
-	reply_buf(&s->host, &line);
+	reply_buf(p, &line);
 }
 
 static void gather_own(struct listing *l, const struct jsonrpc *answer)
@@ -144,16 +144,16 @@ static void client_page_failed(struct listing *l, const struct delivery_end *end
 {
 	char text[300];
 
-	snprintf(text, sizeof(text), "backend %s did not answer tools/list: %.200s", l->tools->shim->backend,
+	snprintf(text, sizeof(text), "backend %s did not answer tools/list: %.200s", l->tools->part->name,
 	         end->cause ? end->cause : "no connection");
-	reply_error(&l->tools->shim->host, l->in.rpc.id, refusal_code(REFUSED_UNREACHABLE), text);
+	reply_error(l->tools->part, l->in.rpc.id, refusal_code(REFUSED_UNREACHABLE), text);
 }
 
 static void client_page_ended(struct listing *l, const struct delivery_end *end)
 {
 	if (!l->is_answered && !l->in.is_cancelled)
 		client_page_failed(l, end);
-	request_ended(l->tools->shim, &l->request, &l->in, (struct request_end){ .delivery = end });
+	request_ended(l->tools->part, &l->request, &l->in, (struct request_end){ .delivery = end });
 }
 
 static void own_page_ended(struct tools *t, struct listing *l, const struct delivery_end *end)
@@ -184,7 +184,7 @@ static void done(struct delivery *d, const struct delivery_end *end)
 
 	if (end->has_session_ended && !l->was_repeated) {
 		l->was_repeated = true;         /* it did not run: once more, in the new session */
-		upstream_send(l->tools->shim->upstream, d);
+		upstream_send(l->tools->part->upstream, d);
 		return;
 	}
 	if (l->line.len > 0)
@@ -213,7 +213,7 @@ static void listing_send(struct listing *l, const struct jsonrpc *rpc, int64_t t
 	l->delivery.message = rpc;
 	l->delivery.timeout_ms = timeout_ms;
 	list_append(&l->tools->listings, &l->node);
-	upstream_send(l->tools->shim->upstream, &l->delivery);
+	upstream_send(l->tools->part->upstream, &l->delivery);
 }
 
 static bool write_own(struct tools *t, const char *cursor, struct buf *out)
@@ -244,17 +244,17 @@ static void send_own(struct tools *t, const char *cursor)
 
 void tools_list(struct tools *t, const struct jsonrpc *rpc)
 {
-	const struct config_backend *b = shim_backend(t->shim);
+	const struct config_backend *b = part_backend(t->part);
 	struct listing *l = listing_new(t);
 
-	if (inbound_take(&t->shim->inbounds, rpc, INBOUND_LISTING, &l->in) != INBOUND_TAKEN) {
+	if (inbound_take(&t->part->inbounds, rpc, INBOUND_LISTING, &l->in) != INBOUND_TAKEN) {
 		listing_free(l);
-		session_id_in_use(t->shim, rpc);
+		session_id_in_use(t->part, rpc);
 		return;
 	}
 	request_begin(&l->request, &l->in.rpc);
 	listing_send(l, &l->in.rpc, b ? b->timeout_ms : OWN_LIST_MS);
-	request_sent(t->shim, &l->request);
+	request_sent(t->part, &l->request);
 }
 
 /* ---- news ------------------------------------------------------------------------------------------------------------------------ */
@@ -272,13 +272,13 @@ void tools_rules_changed(struct tools *t)
 		return;
 	buf_init(&line, 256);
 	if (jsonrpc_write_call(&line, (struct json_value){ 0 }, "notifications/tools/list_changed", (struct span){ 0 }))
-		reply_buf(&t->shim->host, &line);
+		reply_buf(t->part, &line);
 }
 
 void tools_give_up(struct tools *t)
 {
 	list_for_each(l, &t->listings, struct listing, node)
-		upstream_cancel(t->shim->upstream, &l->delivery);
+		upstream_cancel(t->part->upstream, &l->delivery);
 }
 
 bool tools_is_idle(const struct tools *t)
@@ -286,12 +286,12 @@ bool tools_is_idle(const struct tools *t)
 	return list_is_empty(&t->listings);
 }
 
-void tools_init(struct tools *t, struct shim *shim)
+void tools_init(struct tools *t, struct part *part)
 {
 	unsigned char bytes[8];
 	char hex[17];
 
-	*t = (struct tools){ .shim = shim, .known = map_new() };
+	*t = (struct tools){ .part = part, .known = map_new() };
 	list_init(&t->listings);
 	random_bytes(bytes, sizeof(bytes));     /* so that no client can have an id of ours open */
 	hex_encode(hex, bytes, sizeof(bytes));

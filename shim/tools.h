@@ -5,10 +5,10 @@
 #include "base/map.h"
 #include "data/jsonrpc.h"
 
-struct shim;
+struct part;
 
 struct tools {
-	struct shim *shim;
+	struct part *part;
 	struct map *known;               /* names; values are not used */
 	struct map *fresh;               /* what our own listing has gathered so far; NULL = none is under way */
 	struct list listings;            /* struct listing: on their way */
@@ -20,7 +20,7 @@ struct tools {
 	unsigned pages;
 };
 
-void tools_init(struct tools *t, struct shim *shim);
+void tools_init(struct tools *t, struct part *part);
 void tools_release(struct tools *t);
 
 void tools_list(struct tools *t, const struct jsonrpc *rpc);     /* the client's tools/list */
