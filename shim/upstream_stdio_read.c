@@ -118,16 +118,92 @@ static void on_response(struct stdio_upstream *u, const struct jsonrpc *m)
 		answer(x, m);
 }
 
-static void on_unreadable(struct stdio_upstream *u, const struct jsonrpc *m)
+/* ---- answers that cannot be read -------------------------------------------------------------------------------------------------- */
+static bool is_of_id(char c, bool is_string)
 {
-	struct outgoing *x = m->id.kind == JSON_NONE ? NULL : find(u, m->id);
-
-	complain(u, "it writes lines on stdout that are no messages; log level debug shows them");
-	log_debug("upstream.stdout", "backend=%s why=%s text=%.*s", u->o.backend->name, m->why, SPAN_ARGS(m->root.text));
-	if (x && x->d && !x->is_cancelled && x != u->writing)
-		outgoing_finish(x, FATE_UNKNOWN, "the answer cannot be read", false);
+	return is_string ? c != '"' && c != '\\' : c == '-' || (c >= '0' && c <= '9');
 }
 
+/* The id, if the text goes on with one: a string or a number, and then what stands in a list of members. */
+static bool read_id(struct span text, struct json_value *id)
+{
+	size_t at = 0, n;
+	bool is_string;
+
+	while (at < text.len && (text.at[at] == ' ' || text.at[at] == ':'))
+		at++;
+	text.at += at;
+	text.len -= at;
+	is_string = text.len > 0 && *text.at == '"';
+	for (n = is_string; n < text.len && is_of_id(text.at[n], is_string);)
+		n++;
+	n += is_string;
+	if (n >= text.len || n > JSONRPC_MAX_ID_BYTES || n == 0 || !strchr(",} ", text.at[n]))
+		return false;
+	*id = (struct json_value){ is_string ? JSON_STRING : JSON_NUMBER, { text.at, n } };
+	return true;
+}
+
+static struct outgoing *find_id(const struct stdio_upstream *u, struct span end, bool is_head)
+{
+	static const char name[] = "\"id\"";
+	struct json_value id;
+	struct outgoing *x = NULL;
+
+	for (size_t i = 0; i + sizeof(name) - 1 < end.len && !(x && is_head); i++) {
+		struct span rest = { end.at + i + sizeof(name) - 1, end.len - i - (sizeof(name) - 1) };
+		if (memcmp(end.at + i, name, sizeof(name) - 1) == 0 && read_id(rest, &id))
+			x = find(u, id);
+	}
+	return x && x->d && !x->is_cancelled && x != u->writing ? x : NULL;
+}
+
+static bool has(struct span text, const char *word)
+{
+	return memmem(text.at, text.len, word, strlen(word)) != NULL;
+}
+
+/* Whose answer a line may be, as far as its ends tell: servers write the id before the result or right after it. A guess, and one that
+ * is wrong ends a request of the same server, as it could by a wrong answer, too. */
+static void give_up_unread(struct stdio_upstream *u, struct span head, struct span tail, const char *cause)
+{
+	struct outgoing *x = NULL;
+
+	if (head.len == 0 || *head.at != '{' || !(has(head, "\"result\"") || has(head, "\"error\"")))
+		return;
+	if (!(x = find_id(u, head, true)))
+		x = find_id(u, tail, false);
+	if (x)
+		outgoing_finish(x, FATE_UNKNOWN, cause, false);
+}
+
+static struct span first_of(struct span s)
+{
+	return (struct span){ s.at, s.len < LINES_END_BYTES ? s.len : LINES_END_BYTES };
+}
+
+static struct span last_of(struct span s)
+{
+	size_t n = first_of(s).len;
+
+	return (struct span){ s.at + s.len - n, n };
+}
+
+static void on_unreadable(struct stdio_upstream *u, struct span line, const char *why)
+{
+	complain(u, "it writes lines on stdout that are no messages; log level debug shows them");
+	log_debug("upstream.stdout", "backend=%s why=%s text=%.*s", u->o.backend->name, why, SPAN_ARGS(line));
+	give_up_unread(u, first_of(line), last_of(line), "the answer cannot be read");
+}
+
+static void on_overlong(struct stdio_upstream *u)
+{
+	complain(u, "a line longer than max_body was thrown away");
+	give_up_unread(u, (struct span){ u->in.head, u->in.head_len }, (struct span){ u->in.tail, u->in.tail_len },
+		"the answer is too large");
+}
+
+/* ---- messages, one by one -------------------------------------------------------------------------------------------------------- */
 static void on_message(struct stdio_upstream *u, const struct jsonrpc *m);
 
 static void on_batch(struct stdio_upstream *u, const struct jsonrpc *m)
@@ -166,58 +242,9 @@ static void on_message(struct stdio_upstream *u, const struct jsonrpc *m)
 		on_batch(u, m);
 		break;
 	case JSONRPC_INVALID:
-		on_unreadable(u, m);
+		on_unreadable(u, m->root.text, m->why);
 		break;
 	}
-}
-
-/* ---- answers that are too long ------------------------------------------------------------------------------------------------- */
-/* The id, if the text goes on with one: a string or a number, and then what stands in a list of members. */
-static bool read_id(struct span text, struct json_value *id)
-{
-	size_t at = 0, n;
-	bool is_string;
-
-	while (at < text.len && (text.at[at] == ' ' || text.at[at] == ':'))
-		at++;
-	text.at += at;
-	text.len -= at;
-	is_string = text.len > 0 && *text.at == '"';
-	for (n = is_string; n < text.len && (is_string ? text.at[n] != '"' && text.at[n] != '\\' : strchr("-0123456789", text.at[n]) != NULL); n++)
-		;
-	n += is_string;
-	if (n >= text.len || n > JSONRPC_MAX_ID_BYTES || n == 0 || !strchr(",} ", text.at[n]))
-		return false;
-	*id = (struct json_value){ is_string ? JSON_STRING : JSON_NUMBER, { text.at, n } };
-	return true;
-}
-
-/* Servers write the id before a long result or right after it. A guess: one that is wrong ends a request of the same server, as it
- * could by a wrong answer, too. */
-static struct outgoing *guess(const struct stdio_upstream *u, struct span end, bool is_head)
-{
-	static const char name[] = "\"id\"";
-	struct json_value id;
-	struct outgoing *x = NULL;
-
-	for (size_t i = 0; i + sizeof(name) - 1 < end.len && !(x && is_head); i++) {
-		struct span rest = { end.at + i + sizeof(name) - 1, end.len - i - (sizeof(name) - 1) };
-		if (memcmp(end.at + i, name, sizeof(name) - 1) == 0 && read_id(rest, &id))
-			x = find(u, id);
-	}
-	return x && x->d && !x->is_cancelled && x != u->writing ? x : NULL;
-}
-
-static void on_overlong(struct stdio_upstream *u)
-{
-	struct span head = { u->in.head, u->in.head_len }, tail = { u->in.tail, u->in.tail_len };
-	struct outgoing *x = guess(u, head, true);
-
-	if (!x)
-		x = guess(u, tail, false);
-	complain(u, "a line longer than max_body was thrown away");
-	if (x)
-		outgoing_finish(x, FATE_UNKNOWN, "the answer is too large", false);
 }
 
 /* ---- stdout ------------------------------------------------------------------------------------------------------------------------ */
