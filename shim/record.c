@@ -41,14 +41,15 @@ static bool object_close(struct object *o)
 
 static void put_key(struct object *o, const char *key)
 {
-	o->ok = o->ok && buf_printf(o->b, "%s\"%s\":", o->has_member ? "," : "", key);
+	o->ok = o->ok && (!o->has_member || buf_append_char(o->b, ',')) && buf_append_char(o->b, '"') && buf_append_text(o->b, key) &&
+	        buf_append_text(o->b, "\":");
 	o->has_member = true;
 }
 
 static void put_int(struct object *o, const char *key, int64_t n)
 {
 	put_key(o, key);
-	o->ok = o->ok && buf_printf(o->b, "%" PRId64, n);
+	o->ok = o->ok && buf_append_int(o->b, n);
 }
 
 static void put_span(struct object *o, const char *key, struct span text)

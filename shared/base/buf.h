@@ -21,6 +21,7 @@ MUST_USE bool buf_append(struct buf *b, const void *bytes, size_t n);
 MUST_USE bool buf_append_span(struct buf *b, struct span s);
 MUST_USE bool buf_append_text(struct buf *b, const char *text);
 MUST_USE bool buf_append_char(struct buf *b, char c);
+MUST_USE bool buf_append_int(struct buf *b, int64_t n);      /* decimal */
 MUST_USE bool buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 MUST_USE bool buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 

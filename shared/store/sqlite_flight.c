@@ -88,12 +88,22 @@ static struct flight flight_of(sqlite3_stmt *q)
 	};
 }
 
-static struct flight flight_end(struct store *s, const char *call, uint32_t owner)
+static struct flight flight_get(struct store *s, const char *call, uint32_t owner)
 {
 	CLEANUP(db_end)
-	sqlite3_stmt *q = db_start(&s->db, SQL_FLIGHT_END, BIND(text(call), num(owner)));
+	sqlite3_stmt *q = db_start(&s->db, SQL_FLIGHT_GET, BIND(text(call), num(owner)));
 
 	return db_row(&s->db, q) ? flight_of(q) : (struct flight){ 0 };
+}
+
+/* Two statements: a DELETE that returns rows gathers them in a table of its own first, which costs more than both. */
+static struct flight flight_end(struct store *s, const char *call, uint32_t owner)
+{
+	struct flight f = flight_get(s, call, owner);
+
+	if (f.is_there)
+		db_run(&s->db, SQL_FLIGHT_DROP, BIND(text(call), num(owner)));
+	return f;
 }
 
 static struct flight flight_stamp(struct store *s, const char *call, int64_t tick)

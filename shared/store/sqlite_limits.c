@@ -115,9 +115,28 @@ static bool is_first_of_key(const struct claim_set *claims, size_t i)
 	return true;
 }
 
+/* 0: there is no such entry; process numbers begin at 1. */
+static int64_t entry_owner(struct store *s, const char *key, int64_t tick, const char *call)
+{
+	return db_number(&s->db, SQL_ENTRY_OWNER, 0, BIND(text(key), num(tick), text(call)));
+}
+
 static bool is_held_by(struct store *s, const char *key, const char *call)
 {
-	return db_number(&s->db, SQL_ENTRY_HAS, 0, BIND(text(key), num(TICK_HELD), text(call)));
+	return entry_owner(s, key, TICK_HELD, call) != 0;
+}
+
+/* False when there is no such entry. Statements of one row each: an UPDATE of the primary key gathers its rows in a table of its
+ * own first, which costs more than all three. */
+static bool entry_move(struct store *s, const char *key, const char *call, int64_t from, int64_t to)
+{
+	int64_t owner = entry_owner(s, key, from, call);
+
+	if (owner == 0)
+		return false;
+	db_run(&s->db, SQL_ENTRY_DROP, BIND(text(key), num(from), text(call)));
+	db_run(&s->db, SQL_ENTRY_PUT, BIND(text(key), num(to), text(call), num(owner)));
+	return true;
 }
 
 static bool is_longer(int64_t a_ms, int64_t b_ms)
@@ -159,12 +178,9 @@ static void take_place(struct store *s, const struct admission *a, const char *k
 {
 	struct db *d = &s->db;
 	const char *call = a->call->id;
-	int64_t owner = gate_number(s->gate), moved = 0;
+	int64_t owner = gate_number(s->gate);
 
-	if (a->is_holding)
-		moved = db_run(d, SQL_ENTRY_MOVE,
-			BIND(text(key), num(TICK_HELD), num(a->tick), text(call)));
-	if (moved != 0)
+	if (a->is_holding && entry_move(s, key, call, TICK_HELD, a->tick))
 		return;
 	db_run(d, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(call), num(owner)));
 	db_run(d, SQL_WINDOW_ADD, BIND(text(key)));
@@ -217,15 +233,11 @@ static const char *next_key(char **rest)
 
 void uses_stamp(struct store *s, struct uses *u, int64_t tick)
 {
-	struct db *d = &s->db;
 	bool is_late = s->now.tick_ms - tick > GUARD_MS; /* else no mark can have passed it */
 
-	for (const char *key; (key = next_key(&u->keys));) {
-		int64_t moved = db_run(
-			d, SQL_ENTRY_MOVE, BIND(text(key), num(u->tick), num(tick), text(u->call)));
-		if (moved == 1 && is_late)
-			db_run(d, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
-	}
+	for (const char *key; (key = next_key(&u->keys));)
+		if (entry_move(s, key, u->call, u->tick, tick) && is_late)
+			db_run(&s->db, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
 }
 
 static void entry_drop(struct store *s, const char *key, int64_t tick, const char *call)

@@ -45,9 +45,8 @@
 	SQL(ENTRY_COUNT,     "SELECT count(*) FROM limit_entry WHERE key = ?1 AND tick > ?2 AND tick <= ?3")                    \
 	SQL(ENTRY_OLDEST,    "SELECT tick FROM limit_entry WHERE key = ?1 AND tick > ?2 AND tick < 9223372036854775806"         \
 	                     " ORDER BY tick LIMIT 1 OFFSET ?3")                                                                \
-	SQL(ENTRY_HAS,       "SELECT 1 FROM limit_entry WHERE key = ?1 AND tick = ?2 AND call = ?3")                            \
+	SQL(ENTRY_OWNER,     "SELECT owner FROM limit_entry WHERE key = ?1 AND tick = ?2 AND call = ?3")                        \
 	SQL(ENTRY_PUT,       "INSERT INTO limit_entry (key, tick, call, owner) VALUES (?1, ?2, ?3, ?4)")                        \
-	SQL(ENTRY_MOVE,      "UPDATE limit_entry SET tick = ?3 WHERE key = ?1 AND tick = ?2 AND call = ?4")                     \
 	SQL(ENTRY_DROP,      "DELETE FROM limit_entry WHERE key = ?1 AND tick = ?2 AND call = ?3")                              \
 	SQL(ENTRY_FORGET,    "DELETE FROM limit_entry WHERE (key, tick, call) IN (SELECT key, tick, call FROM limit_entry"      \
 	                     " WHERE key = ?1 AND tick <= ?2 ORDER BY tick LIMIT ?3)")                                          \
@@ -58,7 +57,8 @@
 	/* calls under way and unknown */                                                                                       \
 	SQL(FLIGHT_PUT,      "INSERT INTO flight (call, owner, tenant, agent, backend, tool, args_hash, intent_seq,"            \
 	                     " started_tick, deadline_tick, keys) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                 \
-	SQL(FLIGHT_END,      "DELETE FROM flight WHERE call = ?1 AND owner = ?2 RETURNING started_tick, stamped_tick, keys")    \
+	SQL(FLIGHT_GET,      "SELECT started_tick, stamped_tick, keys FROM flight WHERE call = ?1 AND owner = ?2")              \
+	SQL(FLIGHT_DROP,     "DELETE FROM flight WHERE call = ?1 AND owner = ?2")                                               \
 	SQL(FLIGHT_STAMP,    "UPDATE flight SET stamped_tick = ?3 WHERE call = ?1 AND owner = ?2 AND stamped_tick = 0"          \
 	                     " RETURNING started_tick, 0, keys")                                                                \
 	SQL(FLIGHT_IS,       "SELECT 1 FROM flight WHERE call = ?1 AND owner = ?2 AND intent_seq & 0xffffffff = ?3")            \

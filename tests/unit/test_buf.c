@@ -110,6 +110,40 @@ START_TEST(a_zeroed_buffer_may_be_released)
 }
 END_TEST
 
+START_TEST(numbers_are_written_in_full)
+{
+	static const struct {
+		int64_t n;
+		const char *text;
+	} numbers[] = { { 0, "0" }, { 7, "7" }, { -7, "-7" }, { 1000000, "1000000" },
+		{ INT64_MAX, "9223372036854775807" }, { INT64_MIN, "-9223372036854775808" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		struct buf own;
+		buf_init(&own, 20);
+		ck_assert(buf_append_int(&own, numbers[i].n));
+		ck_assert_str_eq(own.data, numbers[i].text);
+		ck_assert(strlen(numbers[i].text) < 20 || !buf_append_int(&own, 0));
+		buf_release(&own);
+	}
+}
+END_TEST
+
+START_TEST(a_long_text_is_printed_like_a_short_one)
+{
+	struct buf own;
+
+	buf_init(&own, 1000);
+	ck_assert(buf_printf(&own, "%255d%256d", 1, 2));
+	ck_assert_uint_eq(own.len, 511);
+	ck_assert_int_eq(own.data[254], '1');
+	ck_assert_int_eq(own.data[510], '2');
+	ck_assert(!buf_printf(&own, "%490d", 3));
+	ck_assert_uint_eq(own.len, 511);
+	buf_release(&own);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("buf");
@@ -124,6 +158,8 @@ Suite *suite(void)
 	tcase_add_test(t, truncating_drops_the_tail);
 	tcase_add_test(t, the_text_can_be_taken);
 	tcase_add_test(t, a_zeroed_buffer_may_be_released);
+	tcase_add_test(t, numbers_are_written_in_full);
+	tcase_add_test(t, a_long_text_is_printed_like_a_short_one);
 	suite_add_tcase(s, t);
 	return s;
 }
