@@ -70,12 +70,22 @@ static void left(struct http_request *r)
 		d->left(d);
 }
 
+static void resume_running(struct http_upstream *u)
+{
+	list_for_each(x, &u->running, struct exchange, node)
+		http_resume(&x->request);
+}
+
 static void request_done(struct http_request *r, const struct http_end *end)
 {
 	struct exchange *x = container_of(r, struct exchange, request);
+	struct http_upstream *u = x->u;
+	bool was_long = x->json.room > MAX_KEPT_BUFFER_BYTES;
 
 	answer_end(x, end);
 	exchange_give_back(x);
+	if (was_long && u->o.events.has_room(u->o.events.arg)) /* others may have waited for it */
+		resume_running(u);
 }
 
 static void exchange_start(struct exchange *x)
@@ -95,6 +105,7 @@ static void exchange_start(struct exchange *x)
 	x->request.may_leave = may_leave;
 	x->request.left = left;
 	x->request.head = answer_head;
+	x->request.may_collect = answer_may_grow;
 	x->request.body = answer_body;
 	x->request.done = request_done;
 	http_start(u->http, &x->request);
@@ -211,8 +222,7 @@ static void cancel(struct upstream *base, struct delivery *d)
 
 static void resume(struct upstream *base)
 {
-	list_for_each(x, &of(base)->running, struct exchange, node)
-		http_resume(&x->request);
+	resume_running(of(base));
 }
 
 static void end(struct upstream *base, int64_t budget_ms, void (*ended)(void *arg), void *arg)
