@@ -14,7 +14,7 @@
 
 struct http {
 	struct loop *loop;
-	CURLU *url;
+	CURLU *base, *url;              /* as made; where requests go */
 	char *ca_file, *proxy;
 	long connect_timeout_ms, max_idle_s;
 	struct sockets sockets;
@@ -103,10 +103,6 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
 	if (b == &r->in && r->in.len > 0 && r->in.len + size * n > HTTP_MAX_UNREAD_BYTES) {
 		r->is_choked = true;
-		return CURL_WRITEFUNC_PAUSE;
-	}
-	if (b == r->collected && r->may_collect && !r->may_collect(r)) {
-		r->is_held = r->is_choked = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	if (!buf_append(b, bytes, size * n)) {
@@ -204,7 +200,7 @@ static bool handle_aim(struct http_request *r)
 	bool has_body = r->content.at != NULL;
 	bool is_set = SET(easy, CURLOPT_PREREQDATA, r) && SET(easy, CURLOPT_HEADERDATA, r) && SET(easy, CURLOPT_WRITEDATA, r) &&
 	              SET(easy, CURLOPT_XFERINFODATA, r) && SET(easy, CURLOPT_MAXAGE_CONN, r->http->max_idle_s) &&
-	              SET(easy, CURLOPT_FRESH_CONNECT, 0L) &&
+	              SET(easy, CURLOPT_FRESH_CONNECT, r->is_apart ? 1L : 0L) &&
 	              SET(easy, CURLOPT_HTTPHEADER, http_headers_list(r->headers)) &&
 	              SET(easy, CURLOPT_NOPROGRESS, r->content.len >= HTTP_LONG_BODY_BYTES ? 0L : 1L);
 
@@ -243,7 +239,10 @@ enum err http_new(const struct http_options *o, struct http **out, struct proble
 	}
 	struct http *h = xcalloc(1, sizeof(*h));
 	h->loop = o->loop;
-	h->url = url;
+	h->base = url;
+	h->url = curl_url_dup(url);
+	if (!h->url)
+		abort();
 	h->ca_file = xstrdup(o->ca_file);
 	h->proxy = xstrdup(o->proxy);
 	h->connect_timeout_ms = (long)o->connect_timeout_ms;
@@ -255,6 +254,57 @@ enum err http_new(const struct http_options *o, struct http **out, struct proble
 	return OK;
 }
 
+static bool part_is_same(CURLU *a, CURLU *b, CURLUPart part)
+{
+	char *of_a = NULL, *of_b = NULL;
+	bool has_both = curl_url_get(a, part, &of_a, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	                curl_url_get(b, part, &of_b, CURLU_DEFAULT_PORT) == CURLUE_OK;
+	bool is_same = has_both && strcasecmp(of_a, of_b) == 0;
+
+	curl_free(of_a);
+	curl_free(of_b);
+	return is_same;
+}
+
+static bool origin_is_same(CURLU *a, CURLU *b)
+{
+	return part_is_same(a, b, CURLUPART_SCHEME) && part_is_same(a, b, CURLUPART_HOST) && part_is_same(a, b, CURLUPART_PORT);
+}
+
+/* The name and password of the configured URL belong to its origin: what comes from outside neither drops nor sets them. */
+static bool keep_credentials(CURLU *from, CURLU *to)
+{
+	static const CURLUPart parts[] = { CURLUPART_USER, CURLUPART_PASSWORD };
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		char *value = NULL;
+		(void)curl_url_get(from, parts[i], &value, 0);
+		bool is_set = curl_url_set(to, parts[i], value, 0) == CURLUE_OK;
+		curl_free(value);
+		if (!is_set)
+			return false;
+	}
+	return true;
+}
+
+enum err http_move(struct http *h, const char *reference)
+{
+	CURLU *to = curl_url_dup(h->base);
+
+	if (!to)
+		abort();
+	if (curl_url_set(to, CURLUPART_URL, reference, 0) != CURLUE_OK || !origin_is_same(h->base, to) || !keep_credentials(h->base, to)) {
+		curl_url_cleanup(to);
+		return ERR_INVALID;
+	}
+	/* In place: handles of libcurl, also those of requests under way, point to h->url. */
+	char *text = NULL;
+	bool is_set = curl_url_get(to, CURLUPART_URL, &text, 0) == CURLUE_OK && curl_url_set(h->url, CURLUPART_URL, text, 0) == CURLUE_OK;
+	curl_free(text);
+	curl_url_cleanup(to);
+	return is_set ? OK : ERR_INVALID;
+}
+
 void http_free(struct http *h)
 {
 	if (!h)
@@ -264,6 +314,7 @@ void http_free(struct http *h)
 	loop_timer_clear(&h->teller);
 	for (size_t i = 0; i < h->pool_n; i++)
 		curl_easy_cleanup(h->pool[i]);
+	curl_url_cleanup(h->base);
 	curl_url_cleanup(h->url);
 	sockets_release(&h->sockets);
 	free(h->ca_file);

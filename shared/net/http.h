@@ -3,7 +3,7 @@
  *
  * A struct http holds what requests to one URL share and a pool of libcurl handles. A request is embedded in its owner and belongs to
  * http from http_start until done. Its callbacks come from loop_turn, outside of libcurl, in the order left, head, body..., done; so
- * they may start and cancel other requests and set timers. may_leave and may_collect are asked from inside libcurl: they may only look. */
+ * they may start and cancel other requests and set timers. may_leave alone is asked from inside libcurl: it may only look. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -37,6 +37,9 @@ struct http_options {
 };
 /* ERR_INVALID: the URL cannot be read or is neither http nor https (why, without the URL). */
 MUST_USE enum err http_new(const struct http_options *o, struct http **out, struct problem *why);
+/* Requests started from now on go where reference points, absolute or relative to o->url. ERR_INVALID: to another origin (scheme, host
+ * and port) or nowhere; nothing changes. */
+MUST_USE enum err http_move(struct http *h, const char *reference);
 void http_free(struct http *h);                          /* not from a callback; requests under way end without done */
 
 /* ---- a request ------------------------------------------------------------------------------------------------------------ */
@@ -59,13 +62,12 @@ struct http_request {
 	struct http_headers *headers;      /* held by the request until done */
 	struct span content;               /* lives until done; at NULL = none */
 	bool is_once;                      /* never sent again on a new connection when a pooled one turns out dead */
+	bool is_apart;                     /* a long answer: it takes no connection from the pool */
 	int64_t timeout_ms;                /* without an end, from the last request byte that moved; 0 = none. See http_limit */
 	bool (*may_leave)(struct http_request *r);   /* before the first byte; not asked again for a second sending. May be NULL */
 	void (*left)(struct http_request *r);        /* bytes have left; once. May be NULL */
 	/* Status and headers are there. Returns where the body is collected, up to its cap, or NULL: body is called. */
 	struct buf *(*head)(struct http_request *r);
-	/* Before more is collected there, from inside libcurl; false: not before http_resume. May be NULL */
-	bool (*may_collect)(struct http_request *r);
 	/* HTTP_HOLD: these bytes were taken, no more until http_resume. HTTP_STOP: done follows, the connection is closed. */
 	enum http_flow (*body)(struct http_request *r, struct span bytes);
 	void (*done)(struct http_request *r, const struct http_end *end);
