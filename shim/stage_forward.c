@@ -207,7 +207,7 @@ static void done(struct delivery *d, const struct delivery_end *end)
 	loop_timer_clear(&c->flight.give_up_timer);
 	c->flight.is_done = true;
 	c->outcome.http_status = end->http_status;
-	c->is_repeatable = end->has_session_ended && !c->was_repeated;
+	c->is_repeatable = end->may_repeat && !c->was_repeated;
 	c->outcome.duration_ms = (clock_mono_us() - c->flight.committed_us) / 1000;
 	if (c->outcome.kind == OUTCOME_NONE)
 		unanswered(c, end);

@@ -7,7 +7,7 @@ static const struct upstream_kind *kind_of(const struct config_backend *b)
 		return &upstream_stdio;
 	if (!b->url || !b->url[0])
 		return NULL;
-	return b->transport == TRANSPORT_AUTO || b->transport == TRANSPORT_HTTP ? &upstream_http : NULL;
+	return &upstream_http;              /* and its predecessor */
 }
 
 enum err upstream_new(const struct upstream_options *o, struct upstream **out, struct problem *why)
@@ -15,7 +15,7 @@ enum err upstream_new(const struct upstream_options *o, struct upstream **out, s
 	const struct upstream_kind *kind = kind_of(o->backend);
 
 	if (!kind) {
-		problem_set(why, "backend %s: this version reaches a url by Streamable HTTP only", o->backend->name);
+		problem_set(why, "backend %s: it has neither url nor command", o->backend->name);
 		return ERR_UNSUPPORTED;
 	}
 	return kind->new(o, out, why);

@@ -22,7 +22,7 @@ struct delivery_end {
 	int http_status;              /* 0 = none */
 	int64_t retry_after_ms;       /* -1 = not said */
 	bool has_timed_out;
-	bool has_session_ended;       /* REFUSED because the backend forgot the session; the next delivery opens a new one first */
+	bool may_repeat;              /* REFUSED, and the cause is out of the way: the next one goes into a new session, or to the new place */
 	const char *cause;            /* a clause for agent and audit, e.g. "the backend answered HTTP 500"; never a URL, header or secret */
 };
 

@@ -1,4 +1,5 @@
 /* upstream_http - deliveries over Streamable HTTP: what waits, what runs, how it ends. See upstream_http.h. */
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "shim/upstream_http.h"
 
@@ -7,12 +8,29 @@
 
 /* ---- exchanges -------------------------------------------------------------------------------------------------------- */
 
-static void exchange_free(struct exchange *x)
+static void exchange_release(struct exchange *x)
 {
-	buf_release(&x->json);
+	loop_timer_clear(&x->limit);
+	stream_release(&x->rest);
 	if (x->reading == READ_SSE)
 		sse_release(&x->sse);
+}
+
+static void exchange_free(struct exchange *x)
+{
+	if (x->is_on_wire)
+		http_cancel(&x->request);
+	exchange_release(x);
+	buf_release(&x->json);
 	free(x);
+}
+
+static void on_limit(struct loop_timer *t)
+{
+	struct exchange *x = container_of(t, struct exchange, limit);
+
+	x->has_timed_out = true;
+	exchange_conclude(x, FATE_UNKNOWN, "no answer came in time", false);
 }
 
 static struct exchange *exchange_take(struct http_upstream *u, struct delivery *d)
@@ -30,8 +48,9 @@ static struct exchange *exchange_take(struct http_upstream *u, struct delivery *
 	}
 	x->d = d;
 	d->transfer = x;
+	loop_timer_init(&x->limit, on_limit);
 	x->is_request = d->message->kind == JSONRPC_REQUEST;
-	x->is_opener = session_is_opener(d->message);
+	x->is_opener = session_is_initialize(d->message) || session_is_initialized(d->message);
 	return x;
 }
 
@@ -45,8 +64,7 @@ static void exchange_give_back(struct exchange *x)
 		exchange_free(x);
 		return;
 	}
-	if (x->reading == READ_SSE)
-		sse_release(&x->sse);
+	exchange_release(x);
 	if (json.room > MAX_KEPT_BUFFER_BYTES)
 		buf_release(&json);
 	buf_clear(&json);
@@ -62,30 +80,31 @@ static bool may_leave(struct http_request *r)
 	return !x->is_cancelled && (!x->d->may_leave || x->d->may_leave(x->d));
 }
 
-static void left(struct http_request *r)
+/* Before anything else is said of the delivery; its answer may have come by another stream already. */
+static void tell_left(struct exchange *x)
 {
-	struct delivery *d = container_of(r, struct exchange, request)->d;
-
-	if (d->left)
-		d->left(d);
+	if (x->left_us > 0 || !x->request.has_left || !x->d)
+		return;
+	x->left_us = clock_mono_us();
+	if (x->d->left)
+		x->d->left(x->d);
 }
 
-static void resume_running(struct http_upstream *u)
+static void left(struct http_request *r)
 {
-	list_for_each(x, &u->running, struct exchange, node)
-		http_resume(&x->request);
+	tell_left(container_of(r, struct exchange, request));
 }
 
 static void request_done(struct http_request *r, const struct http_end *end)
 {
 	struct exchange *x = container_of(r, struct exchange, request);
-	struct http_upstream *u = x->u;
-	bool was_long = x->json.room > MAX_KEPT_BUFFER_BYTES;
 
+	x->is_on_wire = false;
 	answer_end(x, end);
-	exchange_give_back(x);
-	if (was_long && u->o.events.has_room(u->o.events.arg)) /* others may have waited for it */
-		resume_running(u);
+	if (!x->d)
+		exchange_give_back(x);
+	else if (x->must_restart)
+		exchange_restart(x);
 }
 
 static void exchange_start(struct exchange *x)
@@ -97,6 +116,9 @@ static void exchange_start(struct exchange *x)
 		u->opener = x;
 	list_append(&u->running, &x->node);
 	x->session = u->session;
+	x->is_on_wire = true;
+	x->status = 0;
+	x->retry_after_ms = -1;
 	x->request.method = "POST";
 	x->request.headers = session_headers(u, x);
 	x->request.content = d->body;
@@ -105,19 +127,17 @@ static void exchange_start(struct exchange *x)
 	x->request.may_leave = may_leave;
 	x->request.left = left;
 	x->request.head = answer_head;
-	x->request.may_collect = answer_may_grow;
 	x->request.body = answer_body;
 	x->request.done = request_done;
-	http_start(u->http, &x->request);
+	http_start(u->sse == SSE_OFF ? u->http : u->posts, &x->request);
 }
 
-/* Starts what waits, in order, until one of them must be answered before the others may go. */
-static void start_waiting(struct http_upstream *u)
+void http_upstream_go_on(struct http_upstream *u)
 {
-	while (!u->opener && !list_is_empty(&u->waiting)) {
+	while (!u->opener && !list_is_empty(&u->waiting) && sse_upstream_is_ready(u)) {
 		struct exchange *x = list_first(&u->waiting, struct exchange, node);
 		if (u->has_expired && !session_is_initialize(x->d->message)) {
-			session_renew(u);
+			renew_begin(u);
 			return;
 		}
 		list_remove(&x->node);
@@ -125,29 +145,80 @@ static void start_waiting(struct http_upstream *u)
 	}
 }
 
-void exchange_finish(struct exchange *x, enum fate fate, const char *cause, bool has_session_ended)
+static void wait_first(struct exchange *x)
+{
+	list_append(x->u->waiting.next, &x->node);
+	if (x->u->opener == x)
+		x->u->opener = NULL;
+}
+
+void exchange_restart(struct exchange *x)
+{
+	x->must_restart = false;
+	x->reading = READ_NOTHING;
+	list_remove(&x->node);
+	wait_first(x);
+	http_upstream_go_on(x->u);
+}
+
+void exchange_watch_limit(struct exchange *x)
+{
+	int64_t left_ms = x->d->timeout_ms - (clock_mono_us() - x->left_us) / 1000;
+
+	if (x->d->timeout_ms > 0)
+		loop_timer_set(x->u->o.loop, &x->limit, left_ms > 0 ? left_ms : 0);
+}
+
+void exchange_finish(struct exchange *x, enum fate fate, const char *cause, bool may_repeat)
 {
 	struct delivery *d = x->d;
 	struct http_upstream *u = x->u;
 
 	if (!d)
 		return;
+	tell_left(x);
 	if (x->is_cancelled && fate != FATE_NOT_SENT) /* whatever came meanwhile: upstream.h promises one of the two */
 		fate = FATE_UNKNOWN;
 	struct delivery_end end = {
 		.fate = fate,
-		.http_status = http_status(&x->request),
-		.retry_after_ms = http_retry_after_ms(&x->request),
+		.http_status = x->status,
+		.retry_after_ms = x->retry_after_ms,
 		.has_timed_out = x->has_timed_out,
-		.has_session_ended = has_session_ended,
+		.may_repeat = may_repeat,
 		.cause = cause,
 	};
+	bool is_confirmed = fate == FATE_ACCEPTED && session_is_initialized(d->message);
 	x->d = NULL;
+	x->rest.is_over = true;
 	d->transfer = NULL;
+	loop_timer_clear(&x->limit);
 	d->done(d, &end);
 	if (u->opener == x)
 		u->opener = NULL;
-	start_waiting(u);
+	if (is_confirmed)
+		session_confirmed(u);
+	http_upstream_go_on(u);
+}
+
+void exchange_settled(struct exchange *x)
+{
+	if (!x->d && !x->is_on_wire)
+		exchange_give_back(x);
+}
+
+void exchange_conclude(struct exchange *x, enum fate fate, const char *cause, bool may_repeat)
+{
+	exchange_finish(x, fate, cause, may_repeat);
+	exchange_settled(x);
+}
+
+void exchange_abort(struct exchange *x, const char *cause)
+{
+	exchange_finish(x, x->request.has_left ? FATE_UNKNOWN : FATE_NOT_SENT, cause, false);
+	if (x->is_on_wire)
+		http_cancel(&x->request);
+	x->is_on_wire = false;
+	exchange_give_back(x);
 }
 
 /* ---- what upstream.c calls -------------------------------------------------------------------------------------------- */
@@ -163,13 +234,17 @@ static void send_in_turn(struct upstream *base, struct delivery *d)
 	struct exchange *x = exchange_take(u, d);
 
 	list_append(&u->waiting, &x->node);
-	start_waiting(u);
+	http_upstream_go_on(u);
 }
 
 void http_upstream_send_first(struct http_upstream *u, struct delivery *d)
 {
+	struct exchange *x = exchange_take(u, d);
+
+	x->is_opener = true;
 	u->opener = NULL;
-	exchange_start(exchange_take(u, d));
+	wait_first(x);
+	http_upstream_go_on(u);
 }
 
 void http_upstream_refuse_waiting(struct http_upstream *u, const char *cause)
@@ -180,19 +255,23 @@ void http_upstream_refuse_waiting(struct http_upstream *u, const char *cause)
 		return;
 	refused.next->prev = refused.prev->next = &refused;
 	list_init(&u->waiting);
-	while (!list_is_empty(&refused)) {
-		struct exchange *x = list_first(&refused, struct exchange, node);
-		exchange_finish(x, FATE_NOT_SENT, cause, false);
-		exchange_give_back(x);
-	}
+	while (!list_is_empty(&refused))
+		exchange_conclude(list_first(&refused, struct exchange, node), FATE_NOT_SENT, cause, false);
 }
 
-static struct exchange *first_cancelled(struct list *among)
+static struct exchange *first_doomed(struct list *among)
 {
 	list_for_each(x, among, struct exchange, node)
-		if (x->is_cancelled && x->d)
+		if ((x->is_cancelled || x->is_orphan) && x->d)
 			return x;
 	return NULL;
+}
+
+void http_upstream_orphan(struct http_upstream *u)
+{
+	list_for_each(x, &u->running, struct exchange, node)
+		x->is_orphan |= u->sse != SSE_OFF || stream_is_active(&x->rest);
+	loop_timer_set(u->o.loop, &u->settle, 0);
 }
 
 /* Looked for anew after each one: done may send, and what is sent may move others from waiting to running. */
@@ -201,15 +280,10 @@ static void settle(struct loop_timer *t)
 	struct http_upstream *u = container_of(t, struct http_upstream, settle);
 	struct exchange *x;
 
-	while ((x = first_cancelled(&u->waiting))) {
-		exchange_finish(x, FATE_NOT_SENT, "it was cancelled", false);
-		exchange_give_back(x);
-	}
-	while ((x = first_cancelled(&u->running))) {
-		exchange_finish(x, x->request.has_left ? FATE_UNKNOWN : FATE_NOT_SENT, "it was cancelled", false);
-		http_cancel(&x->request);
-		exchange_give_back(x);
-	}
+	while ((x = first_doomed(&u->waiting)))
+		exchange_conclude(x, FATE_NOT_SENT, "it was cancelled", false);
+	while ((x = first_doomed(&u->running)))
+		exchange_abort(x, x->is_cancelled ? "it was cancelled" : "the session ended before the answer came");
 }
 
 static void cancel(struct upstream *base, struct delivery *d)
@@ -222,7 +296,14 @@ static void cancel(struct upstream *base, struct delivery *d)
 
 static void resume(struct upstream *base)
 {
-	resume_running(of(base));
+	struct http_upstream *u = of(base);
+
+	stream_resume(&u->listener);
+	list_for_each(x, &u->running, struct exchange, node) {
+		if (x->is_on_wire)
+			http_resume(&x->request);
+		stream_resume(&x->rest);
+	}
 }
 
 static void end(struct upstream *base, int64_t budget_ms, void (*ended)(void *arg), void *arg)
@@ -240,12 +321,13 @@ static void release(struct upstream *base)
 {
 	struct http_upstream *u = of(base);
 
-	http_free(u->http);
 	loop_timer_clear(&u->settle);
 	free_all(&u->waiting);
 	free_all(&u->running);
 	free_all(&u->idle);
+	sse_upstream_release(u);
 	session_release(u);
+	http_free(u->http);
 	free(u);
 }
 
@@ -264,6 +346,10 @@ static enum err new(const struct upstream_options *o, struct upstream **out, str
 	enum err e = session_init(u, why);
 	if (e == OK)
 		e = http_new(&options, &u->http, why);
+	if (e == OK)
+		e = http_new(&options, &u->posts, why);
+	stream_init(&u->listener, u, u->http);
+	sse_upstream_init(u);
 	if (e != OK) {
 		release(&u->base);
 		return e;

@@ -1,5 +1,6 @@
 /* upstream_http_answer - what an answer means: JSON body, event stream, HTTP status. See upstream_http.h. */
 #include <strings.h>
+#include "base/xalloc.h"
 #include "base/log.h"
 #include "shim/upstream_http.h"
 
@@ -18,7 +19,7 @@ static void complain(struct exchange *x, const char *why)
 
 /* ---- messages --------------------------------------------------------------------------------------------------------- */
 
-static bool id_is_ours(const struct exchange *x, struct json_value id)
+static bool answer_concerns(const struct exchange *x, struct json_value id)
 {
 	struct json_value ours = x->d->message->id;
 
@@ -33,6 +34,11 @@ static bool id_is_ours(const struct exchange *x, struct json_value id)
 	return is_same;
 }
 
+static bool is_good(int status)
+{
+	return status >= 200 && status < 300;
+}
+
 static bool is_nobodys(struct json_value id)
 {
 	return id.kind == JSON_NONE || id.kind == JSON_NULL;
@@ -44,6 +50,9 @@ static void answer(struct exchange *x, const struct jsonrpc *response)
 		return;
 	if (session_is_initialize(x->d->message))
 		session_open(x, response);
+	renew_note_answer(x, response);
+	if (x->d != &x->u->renewal.delivery)
+		session_was_used(x->u);
 	if (x->d->answered)
 		x->d->answered(x->d, response);
 	exchange_finish(x, FATE_ANSWERED, "", false);
@@ -70,7 +79,7 @@ static void on_response(struct exchange *x, const struct jsonrpc *m)
 {
 	if (!x->d || !x->is_request)
 		complain(x, "a response that nobody waits for was dropped");
-	else if (id_is_ours(x, m->id))
+	else if (answer_concerns(x, m->id))
 		answer(x, m);
 	else if (m->kind == JSONRPC_ERROR && is_nobodys(m->id))
 		answer_renamed(x, m);
@@ -82,7 +91,7 @@ static void on_unreadable(struct exchange *x, const struct jsonrpc *m)
 {
 	complain(x, m->why);
 	x->trouble = "the answer cannot be read";
-	if (x->d && x->is_request && m->id.kind != JSON_NONE && id_is_ours(x, m->id))
+	if (x->d && x->is_request && m->id.kind != JSON_NONE && answer_concerns(x, m->id))
 		exchange_finish(x, FATE_UNKNOWN, x->trouble, false);
 }
 
@@ -98,17 +107,124 @@ static void on_message(struct exchange *x, const struct jsonrpc *m)
 	}
 }
 
+/* ---- texts ------------------------------------------------------------------------------------------------------------ */
+
+typedef void message_fn(void *arg, const struct jsonrpc *m);
+
+/* Revision 2025-03-26 alone has batches. */
+static void read_text(struct http_upstream *u, struct span text, message_fn *fn, void *arg)
+{
+	struct json_value member;
+	struct jsonrpc m;
+	struct span key;
+
+	jsonrpc_read(text, &m);
+	if (m.kind != JSONRPC_BATCH || !u->has_batches) {
+		fn(arg, &m);
+		return;
+	}
+	struct json_iter it = json_iter(m.root);
+	while (json_next(&it, &key, &member)) {
+		struct jsonrpc one;
+		jsonrpc_classify(member, &one);
+		fn(arg, &one);
+	}
+}
+
+static void to_exchange(void *arg, const struct jsonrpc *m)
+{
+	on_message(arg, m);
+}
+
+/* Who waits for this answer, whose own stream has ended or never was? */
+static struct exchange *answer_owner(struct http_upstream *u, struct json_value id)
+{
+	list_for_each(x, &u->running, struct exchange, node) {
+		bool is_open_to_it = u->sse != SSE_OFF || (!x->is_on_wire && stream_is_active(&x->rest));
+		if (x->d && x->is_request && is_open_to_it && answer_concerns(x, id))
+			return x;
+	}
+	return NULL;
+}
+
+static void to_session(void *arg, const struct jsonrpc *m)
+{
+	struct http_upstream *u = arg;
+	bool is_response = m->kind == JSONRPC_RESULT || m->kind == JSONRPC_ERROR;
+	struct exchange *x = is_response ? answer_owner(u, m->id) : NULL;
+
+	if (m->kind == JSONRPC_REQUEST || m->kind == JSONRPC_NOTIFICATION)
+		u->o.events.message(u->o.events.arg, m);
+	else if (x)
+		answer(x, m);
+	else
+		log_warn("upstream.answer", "backend=%s why=\"%s\"", u->o.backend->name,
+			is_response ? "a response that nobody waits for was dropped" : m->why);
+	if (x && !x->d)
+		exchange_settled(x);
+}
+
+void answer_unasked(struct http_upstream *u, struct span data)
+{
+	read_text(u, data, to_session, u);
+}
+
+/* ---- an event stream that ended before the answer ------------------------------------------------------------------------ */
+
+static void rest_event(struct stream *s, const struct sse_event *event)
+{
+	struct exchange *x = container_of(s, struct exchange, rest);
+
+	if (span_is(event->type, "message"))
+		read_text(x->u, event->data, to_exchange, x);
+}
+
+static void rest_ended(struct stream *s, enum stream_verdict how, int status)
+{
+	struct exchange *x = container_of(s, struct exchange, rest);
+
+	if (!x->d) {
+		exchange_settled(x);
+	} else if (how == STREAM_ENDED || (how == STREAM_REFUSED && (status >= 500 || status == 429))) {
+		stream_open_later(s);
+	} else {
+		if (status == 404)
+			session_lost(x->u, x->session);
+		exchange_conclude(x, FATE_UNKNOWN, x->trouble ? x->trouble : "the stream ended before the response", false);
+	}
+}
+
+static struct stream *rest_of(struct exchange *x)
+{
+	if (x->rest.u)
+		return &x->rest;
+	stream_init(&x->rest, x->u, x->u->http);
+	x->rest.event = rest_event;
+	x->rest.ended = rest_ended;
+	return &x->rest;
+}
+
+/* The server may close the stream at any time; with the id of an event it can be gone on with. */
+static bool goes_on(struct exchange *x, const struct http_end *end)
+{
+	if (x->reading != READ_SSE || !x->is_request || x->is_cancelled || end->has_timed_out || !x->rest.u || !stream_has_id(&x->rest))
+		return false;
+	exchange_watch_limit(x);
+	stream_open_later(&x->rest);
+	return true;
+}
+
 /* ---- bodies ----------------------------------------------------------------------------------------------------------- */
 
 static bool on_event(void *arg, const struct sse_event *event)
 {
 	struct exchange *x = arg;
-	struct jsonrpc m;
+	bool has_id = event->last_id.len > 0 || event->retry_ms >= 0;
 
-	if (event->data.len == 0 || !span_is(event->type, "message"))
+	if (has_id && !stream_note(rest_of(x), event))
 		return true;
-	jsonrpc_read(event->data, &m);
-	on_message(x, &m);
+	if (event->data.len > 0 && span_is(event->type, "message"))
+		read_text(x->u, event->data, to_exchange, x);
 	return true;
 }
 
@@ -137,31 +253,7 @@ enum http_flow answer_body(struct http_request *r, struct span bytes)
 	return events->has_room(events->arg) ? HTTP_GO_ON : HTTP_HOLD;
 }
 
-/* The first bytes of an answer always come in; a client that does not read and a crowd of long answers hold the rest back. */
-bool answer_may_grow(struct http_request *r)
-{
-	struct exchange *x = of(r);
-	const struct upstream_events *events = &x->u->o.events;
-	const struct exchange *oldest = NULL;
-	size_t collected = 0;
-
-	if (x->json.len == 0)
-		return true;
-	if (!events->has_room(events->arg))
-		return false;
-	list_for_each(other, &x->u->running, struct exchange, node) {
-		collected += other->json.len;
-		oldest = oldest || other->json.len == 0 ? oldest : other;
-	}
-	return x == oldest || collected < UPSTREAM_COLLECTED_BYTES;
-}
-
 /* ---- the head --------------------------------------------------------------------------------------------------------- */
-
-static bool is_good(int status)
-{
-	return status >= 200 && status < 300;
-}
 
 static bool is_compressed(const struct http_request *r)
 {
@@ -170,18 +262,68 @@ static bool is_compressed(const struct http_request *r)
 	return value.len > 0 && strcasecmp(value.at, "identity") != 0;
 }
 
-static void finish_by_status(struct exchange *x, int status)
+static const struct { int status; const char *what; } explained[] = {
+	{ 401, ": it wants credentials. An operator can set headers: of this backend, or for an OAuth server use "
+	       "command: [npx, -y, mcp-remote, URL] instead of its url" },
+	{ 403, ": the configured credentials do not allow this" },
+	{ 413, ": the request is larger than it accepts" },
+	{ 429, ": it gets too many requests" },
+	{ 503, ": it cannot serve requests at present" },
+};
+
+void answer_explain_status(int status, int64_t retry_after_ms, char *out, size_t size)
 {
+	const char *what = "";
+	char wait[64] = "";
+
+	for (size_t i = 0; i < ARRAY_LEN(explained); i++)
+		if (explained[i].status == status)
+			what = explained[i].what;
+	if (retry_after_ms >= 0)
+		(void)snprintf(wait, sizeof(wait), "; it asks to wait %lld s", (long long)(retry_after_ms / 1000));
+	(void)snprintf(out, size, "the backend answered HTTP %d%s%s", status, what, wait);
+}
+
+void answer_explain(struct exchange *x)
+{
+	answer_explain_status(x->status, x->retry_after_ms, x->cause, sizeof(x->cause));
+}
+
+static void finish_by_status(struct exchange *x)
+{
+	int status = x->status;
 	bool is_refused = (status >= 400 && status < 500 && status != 408) || status == 307 || status == 308;
 
-	(void)snprintf(x->cause, sizeof(x->cause), "the backend answered HTTP %d", status);
+	answer_explain(x);
 	exchange_finish(x, is_refused ? FATE_REFUSED : FATE_UNKNOWN, x->cause, false);
+}
+
+/* What is said to a session that is over is lost with it, but for answers to its own requests. */
+static bool is_worth_repeating(const struct exchange *x)
+{
+	return x->d && (x->is_request || x->d->message->kind == JSONRPC_NOTIFICATION);
 }
 
 static void finish_lost_session(struct exchange *x)
 {
 	session_lost(x->u, x->session);
-	exchange_finish(x, FATE_REFUSED, "the backend has ended the session", true);
+	exchange_finish(x, FATE_REFUSED, "the backend has ended the session", is_worth_repeating(x));
+}
+
+/* Within its own origin a backend may move. What may run once only is sent there by its owner, who knows. */
+static void follow(struct exchange *x)
+{
+	char *to = span_dup(http_header(&x->request, "Location"));
+	bool has_moved = to[0] && http_move(x->u->sse == SSE_OFF ? x->u->http : x->u->posts, to) == OK;
+
+	free(to);
+	if (!has_moved)
+		exchange_finish(x, FATE_REFUSED, "the backend redirects to another origin, or nowhere, which is not followed", false);
+	else if (x->d->is_once || x->hops == UPSTREAM_MAX_HOPS)
+		exchange_finish(x, FATE_REFUSED, "the backend has moved", x->hops < UPSTREAM_MAX_HOPS);
+	else
+		x->must_restart = true;
+	x->hops++;
 }
 
 static bool bore_session_id(const struct exchange *x)
@@ -189,32 +331,40 @@ static bool bore_session_id(const struct exchange *x)
 	return x->session > 0 && x->u->has_session_id && !session_is_initialize(x->d->message);
 }
 
-/* What is to be read of the body; READ_NOTHING when the delivery is finished by the head alone. */
+/* An HTTP status that is no success; what is to be read of its body. */
+static enum exchange_reading judge_failure(struct exchange *x, bool is_json)
+{
+	if (x->status == 404 && (bore_session_id(x) || x->u->sse == SSE_OPEN))
+		finish_lost_session(x);
+	else if (x->status == 307 || x->status == 308)
+		follow(x);
+	else if (is_json && x->status >= 400 && x->status != 401)
+		return READ_JSON;
+	else if (!sse_upstream_probes(x))
+		finish_by_status(x);
+	return READ_NOTHING;
+}
+
+/* What is to be read of the body; READ_NOTHING when the head alone decides. */
 static enum exchange_reading judge_head(struct exchange *x)
 {
 	struct http_request *r = &x->request;
-	int status = http_status(r);
-
-	if (status == 404 && bore_session_id(x)) {
-		finish_lost_session(x);
-		return READ_NOTHING;
-	}
 	bool is_json = http_media_type_is(r, "application/json") && !is_compressed(r);
-	if (!is_good(status)) {
-		if (status >= 400 && is_json)
-			return READ_JSON;
-		finish_by_status(x, status);
-	} else if (!x->is_request) {
+
+	if (!is_good(x->status))
+		return judge_failure(x, is_json);
+	if (!x->is_request)
 		exchange_finish(x, FATE_ACCEPTED, "", false);
-	} else if (is_json) {
+	else if (x->u->sse == SSE_OPEN)
+		x->waits_on_stream = true;
+	else if (is_json)
 		return READ_JSON;
-	} else if (http_media_type_is(r, "text/event-stream") && !is_compressed(r)) {
+	else if (http_media_type_is(r, "text/event-stream") && !is_compressed(r))
 		return READ_SSE;
-	} else if (is_compressed(r)) {
+	else if (is_compressed(r))
 		exchange_finish(x, FATE_UNKNOWN, "the answer is compressed, which nobody asked for", false);
-	} else {
+	else
 		exchange_finish(x, FATE_UNKNOWN, "the answer is neither JSON nor an event stream", false);
-	}
 	return READ_NOTHING;
 }
 
@@ -222,9 +372,11 @@ struct buf *answer_head(struct http_request *r)
 {
 	struct exchange *x = of(r);
 
-	if (session_is_initialize(x->d->message) && is_good(http_status(r)))
+	x->status = http_status(r);
+	x->retry_after_ms = http_retry_after_ms(r);
+	if (x->d && session_is_initialize(x->d->message) && is_good(x->status) && x->u->sse == SSE_OFF)
 		session_note_id(x);
-	x->reading = judge_head(x);
+	x->reading = x->d ? judge_head(x) : READ_NOTHING;
 	if (x->reading == READ_SSE)
 		sse_init(&x->sse, (size_t)x->u->o.backend->max_body_bytes);
 	if (x->reading == READ_NOTHING)
@@ -240,7 +392,7 @@ static bool says_session_is_unknown(const struct exchange *x, const struct jsonr
 	int64_t code = 0;
 	bool is_said = false;
 
-	if (http_status(&x->request) != 400 || !bore_session_id(x) || m->kind != JSONRPC_ERROR)
+	if (x->status != 400 || !bore_session_id(x) || m->kind != JSONRPC_ERROR)
 		return false;
 	char *text = json_text(json_get(m->error, "message"), 512);
 	if (text && json_to_i64(json_get(m->error, "code"), &code) && code == -32000)
@@ -251,37 +403,43 @@ static bool says_session_is_unknown(const struct exchange *x, const struct jsonr
 
 static void read_json(struct exchange *x)
 {
-	int status = http_status(&x->request);
+	struct span text = buf_span(&x->json);
 	struct jsonrpc m;
 
-	jsonrpc_read(buf_span(&x->json), &m);
-	if (is_good(status) || (x->is_request && m.kind == JSONRPC_ERROR && !says_session_is_unknown(x, &m)))
-		on_message(x, &m);
-	else if (says_session_is_unknown(x, &m))
-		finish_lost_session(x);
-	if (!x->d)
-		return;
-	if (is_good(status))
+	if (is_good(x->status)) {
+		read_text(x->u, text, to_exchange, x);
 		exchange_finish(x, FATE_UNKNOWN, x->trouble ? x->trouble : "the answer holds no response", false);
-	else
-		finish_by_status(x, status);
+		return;
+	}
+	jsonrpc_read(text, &m);
+	if (says_session_is_unknown(x, &m))
+		finish_lost_session(x);
+	else if (x->is_request && m.kind == JSONRPC_ERROR)
+		on_message(x, &m);
+	if (x->d && !sse_upstream_probes(x))
+		finish_by_status(x);
+}
+
+static const char *cause_of(const struct exchange *x, const struct http_end *end)
+{
+	if (end->outcome != HTTP_COMPLETE)
+		return end->cause;
+	return x->trouble ? x->trouble : "the stream ended before the response";
 }
 
 void answer_end(struct exchange *x, const struct http_end *end)
 {
-	int status = http_status(&x->request);
-
-	if (!x->d)
+	if (!x->d || x->must_restart)
 		return;
 	x->has_timed_out = end->has_timed_out;
 	if (end->outcome == HTTP_NOT_SENT)
 		exchange_finish(x, FATE_NOT_SENT, end->cause, false);
+	else if (x->waits_on_stream)
+		exchange_watch_limit(x);
 	else if (end->outcome == HTTP_COMPLETE && x->reading == READ_JSON)
 		read_json(x);
-	else if (status > 0 && !is_good(status))
-		finish_by_status(x, status);
-	else if (end->outcome == HTTP_COMPLETE)
-		exchange_finish(x, FATE_UNKNOWN, x->trouble ? x->trouble : "the stream ended before the response", false);
-	else
-		exchange_finish(x, FATE_UNKNOWN, end->cause, false);
+	else if (x->status > 0 && !is_good(x->status))
+		finish_by_status(x);
+	else if (!goes_on(x, end))
+		exchange_finish(x, FATE_UNKNOWN, cause_of(x, end), false);
 }

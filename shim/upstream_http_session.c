@@ -1,8 +1,11 @@
 /* upstream_http_session - headers and the MCP session of a Streamable HTTP backend. See upstream_http.h. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "data/secret.h"
 #include "shim/upstream_http.h"
+
+#define LISTEN_AGAIN_US (30 * 1000 * 1000)
 
 /* ---- headers ---------------------------------------------------------------------------------------------------------- */
 
@@ -11,7 +14,8 @@ static enum err add_configured(struct http_upstream *u, const struct config_name
 	char *value = NULL;
 	enum err e = config_secret_read(u->o.config, &header->value, &value, why);
 
-	if (e == OK && http_headers_add(u->plain, header->name, value) != OK) {
+	if (e == OK && (http_headers_add(u->plain, header->name, value) != OK ||
+		http_headers_add(u->plain_get, header->name, value) != OK)) {
 		problem_set(why, "backend %s: header %s cannot be sent: its name is no HTTP token, or its value holds a control character",
 			u->o.backend->name, header->name);
 		e = ERR_INVALID;
@@ -25,9 +29,12 @@ enum err session_init(struct http_upstream *u, struct problem *why)
 	const struct config_secrets *configured = &u->o.backend->headers;
 	enum err e = OK;
 
-	buf_init(&u->renewal.opening, UPSTREAM_MAX_OPENING_BYTES);
+	renew_init(u);
 	u->plain = http_headers_new();
-	if (http_headers_add(u->plain, "Content-Type", "application/json") != OK ||
+	u->plain_get = http_headers_new();
+	if (http_headers_add(u->plain_get, "Accept", "text/event-stream") != OK ||
+		http_headers_add(u->plain_get, "Cache-Control", "no-store") != OK ||
+		http_headers_add(u->plain, "Content-Type", "application/json") != OK ||
 		http_headers_add(u->plain, "Accept", "application/json, text/event-stream") != OK)
 		return ERR_INVALID;
 	for (size_t i = 0; i < configured->n && e == OK; i++)
@@ -44,9 +51,12 @@ static void forget_id(struct http_upstream *u)
 void session_release(struct http_upstream *u)
 {
 	forget_id(u);
+	stream_release(&u->listener);
+	renew_release(u);
 	http_headers_drop(u->plain);
+	http_headers_drop(u->plain_get);
 	http_headers_drop(u->bound);
-	buf_release(&u->renewal.opening);
+	http_headers_drop(u->bound_get);
 	loop_timer_clear(&u->farewell_none);
 }
 
@@ -62,10 +72,9 @@ bool session_is_initialize(const struct jsonrpc *m)
 	return m->kind == JSONRPC_REQUEST && strcmp(m->method, "initialize") == 0;
 }
 
-bool session_is_opener(const struct jsonrpc *m)
+bool session_is_initialized(const struct jsonrpc *m)
 {
-	return session_is_initialize(m) ||
-	       (m->kind == JSONRPC_NOTIFICATION && strcmp(m->method, "notifications/initialized") == 0);
+	return m->kind == JSONRPC_NOTIFICATION && strcmp(m->method, "notifications/initialized") == 0;
 }
 
 /* Visible ASCII (MCP 2025-11-25, "Session Management"); so nothing in it can end a header line. */
@@ -91,25 +100,16 @@ void session_note_id(struct exchange *x)
 		log_warn("upstream.session", "backend=%s why=\"its session id is not visible ASCII and is not used\"", u->o.backend->name);
 }
 
-static bool add_version(struct http_headers *h, struct json_value version)
+/* The headers of the session: the plain ones, its id and its version. */
+static struct http_headers *session_bind(const struct http_upstream *u, const struct http_headers *plain, const char *version)
 {
-	char *text = json_text(version, UPSTREAM_MAX_VERSION_BYTES);
-	bool is_usable = text && is_visible_ascii(span_of(text));
-	bool is_added = is_usable && http_headers_add(h, "MCP-Protocol-Version", text) == OK;
+	struct http_headers *h = http_headers_copy(plain);
 
-	free(text);
-	return is_added;
-}
-
-static void keep_opening(struct http_upstream *u, struct span body)
-{
-	struct buf *kept = &u->renewal.opening;
-
-	if (body.at == kept->data)
-		return;
-	buf_clear(kept);
-	if (!buf_append_span(kept, body))
-		log_warn("upstream.session", "backend=%s why=\"initialize is too long to be kept: no new session if this one ends\"", u->o.backend->name);
+	if (u->session_id && http_headers_add(h, "Mcp-Session-Id", u->session_id) != OK)
+		abort();                            /* it is visible ASCII */
+	if (version && http_headers_add(h, "MCP-Protocol-Version", version) != OK)
+		abort();
+	return h;
 }
 
 void session_open(struct exchange *x, const struct jsonrpc *response)
@@ -118,19 +118,73 @@ void session_open(struct exchange *x, const struct jsonrpc *response)
 
 	if (response->kind != JSONRPC_RESULT)
 		return;
-	struct http_headers *bound = http_headers_copy(u->plain);
-	u->has_session_id = u->session_id && http_headers_add(bound, "Mcp-Session-Id", u->session_id) == OK;
-	forget_id(u);
-	if (!add_version(bound, json_get(response->result, "protocolVersion")))
+	char *version = json_text(json_get(response->result, "protocolVersion"), UPSTREAM_MAX_VERSION_BYTES);
+	bool is_usable = version && is_visible_ascii(span_of(version));
+	if (!is_usable)
 		log_warn("upstream.session", "backend=%s why=\"its protocolVersion cannot be used as a header\"", u->o.backend->name);
 	http_headers_drop(u->bound);
-	u->bound = bound;
+	http_headers_drop(u->bound_get);
+	u->bound = session_bind(u, u->plain, is_usable ? version : NULL);
+	u->bound_get = session_bind(u, u->plain_get, is_usable ? version : NULL);
+	u->has_session_id = u->session_id != NULL;
+	u->has_batches = version && strcmp(version, "2025-03-26") == 0;
+	forget_id(u);
+	free(version);
 	u->session++;
-	u->has_expired = false;
-	keep_opening(u, x->d->body);
+	u->has_expired = u->is_confirmed = false;
+	renew_keep_opening(u, x->d->body);
+	renew_opened(u, response);
 }
 
-/* ---- opening anew ----------------------------------------------------------------------------------------------------- */
+/* ---- listening --------------------------------------------------------------------------------------------------------- */
+
+static void unasked(struct stream *s, const struct sse_event *event)
+{
+	if (span_is(event->type, "message"))
+		answer_unasked(s->u, event->data);
+}
+
+/* 405 says that no such stream is offered; 404 and 501 are met too, from servers whose session is alive. */
+static void no_longer_listening(struct stream *s, enum stream_verdict how, int status)
+{
+	struct http_upstream *u = s->u;
+	bool may_be_lost = status == 404 && u->has_session_id && u->has_listened;
+
+	if (u->is_ending || u->has_expired)
+		return;
+	if (how == STREAM_ENDED || (how == STREAM_REFUSED && (status >= 500 || status == 429) && status != 501)) {
+		u->has_listened |= how == STREAM_ENDED && status > 0;
+		stream_open_later(s);
+	} else if (may_be_lost) {
+		session_lost(u, u->session);
+	} else if (how == STREAM_REFUSED) {
+		u->is_not_offered = true;
+	}
+}
+
+static void begin_listening(struct http_upstream *u)
+{
+	if (!u->is_confirmed || u->has_expired || u->sse != SSE_OFF || u->is_not_offered || u->is_ending || stream_is_active(&u->listener))
+		return;
+	u->listener.event = unasked;
+	u->listener.ended = no_longer_listening;
+	stream_open(&u->listener);
+}
+
+void session_confirmed(struct http_upstream *u)
+{
+	u->is_confirmed = true;
+	u->has_listened = false;
+	begin_listening(u);
+}
+
+/* A stream that was given up for the time being is tried again. */
+void session_was_used(struct http_upstream *u)
+{
+	renew_was_worth_it(u);
+	if (!stream_is_active(&u->listener) && clock_mono_us() - u->listener.opened_us > LISTEN_AGAIN_US)
+		begin_listening(u);
+}
 
 void session_lost(struct http_upstream *u, unsigned session)
 {
@@ -138,58 +192,12 @@ void session_lost(struct http_upstream *u, unsigned session)
 		return;
 	log_info("upstream.session", "backend=%s why=\"the backend ended the session\"", u->o.backend->name);
 	u->has_expired = true;
-}
-
-static const char initialized_text[] = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
-
-static void renewal_failed(struct http_upstream *u, const struct delivery_end *end)
-{
-	log_warn("upstream.session", "backend=%s why=\"no new session: %s\"", u->o.backend->name, end->cause);
-	http_upstream_refuse_waiting(u, "the backend ended the session and did not open a new one");
-}
-
-static void initialized_done(struct delivery *d, const struct delivery_end *end)
-{
-	struct http_upstream *u = container_of(d, struct http_upstream, renewal.delivery);
-
-	if (end->fate == FATE_ACCEPTED)
-		return;
-	u->has_expired = true;
-	renewal_failed(u, end);
-}
-
-static void send_own(struct http_upstream *u, struct span body, void (*done)(struct delivery *, const struct delivery_end *))
-{
-	struct renewal *r = &u->renewal;
-
-	jsonrpc_read(body, &r->message);
-	r->delivery.body = body;
-	r->delivery.message = &r->message;
-	r->delivery.timeout_ms = u->o.backend->timeout_ms;
-	r->delivery.done = done;
-	http_upstream_send_first(u, &r->delivery);
-}
-
-static void initialize_answered(struct delivery *d, const struct jsonrpc *response)
-{
-	container_of(d, struct renewal, delivery)->is_answered = response->kind == JSONRPC_RESULT;
-}
-
-static void initialize_done(struct delivery *d, const struct delivery_end *end)
-{
-	struct http_upstream *u = container_of(d, struct http_upstream, renewal.delivery);
-
-	if (u->renewal.is_answered)
-		send_own(u, SPAN(initialized_text), initialized_done);
+	http_upstream_orphan(u);
+	if (u->sse == SSE_OFF)
+		stream_stop(&u->listener);
 	else
-		renewal_failed(u, end);
-}
-
-void session_renew(struct http_upstream *u)
-{
-	u->renewal.is_answered = false;
-	u->renewal.delivery = (struct delivery){ .answered = initialize_answered };
-	send_own(u, buf_span(&u->renewal.opening), initialize_done);
+		sse_upstream_lost(u);
+	renew_later(u);
 }
 
 /* ---- the end ---------------------------------------------------------------------------------------------------------- */
@@ -225,6 +233,9 @@ void session_end(struct http_upstream *u, int64_t budget_ms, void (*ended)(void 
 {
 	u->ended = ended;
 	u->ended_arg = arg;
+	u->is_ending = true;
+	stream_stop(&u->listener);
+	loop_timer_clear(&u->renewal.timer);
 	if (!u->has_session_id || u->has_expired) {
 		loop_timer_init(&u->farewell_none, nothing_to_end);
 		loop_timer_set(u->o.loop, &u->farewell_none, 0);

@@ -88,14 +88,11 @@ START_TEST(a_header_that_breaks_lines_is_an_error_of_the_configuration)
 }
 END_TEST
 
-START_TEST(transports_that_are_not_built_are_refused)
+START_TEST(a_backend_without_a_place_is_refused)
 {
 	struct problem why;
 	struct upstream_options o = { .loop = l, .config = &config, .backend = &backend };
 
-	ck_assert_int_eq(upstream_new(&o, &u, &why), ERR_UNSUPPORTED);
-	backend.url = (char *)"http://127.0.0.1:1/";
-	backend.transport = TRANSPORT_SSE;
 	ck_assert_int_eq(upstream_new(&o, &u, &why), ERR_UNSUPPORTED);
 }
 END_TEST
@@ -341,7 +338,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_session_id_that_is_not_visible_ascii_is_not_used_and_not_logged);
 	tcase_add_test(t, configured_headers_are_sent);
 	tcase_add_test(t, a_header_that_breaks_lines_is_an_error_of_the_configuration);
-	tcase_add_test(t, transports_that_are_not_built_are_refused);
+	tcase_add_test(t, a_backend_without_a_place_is_refused);
 	tcase_add_test(t, any_2xx_accepts_a_notification_or_response);
 	tcase_add_test(t, without_leave_nothing_arrives);
 	tcase_add_test(t, a_backend_that_is_down_is_not_sent);

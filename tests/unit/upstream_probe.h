@@ -159,9 +159,27 @@ static inline void answers_initialize(struct conn *c)
 	conn_answer(c, head, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"protocolVersion\":\"2025-06-18\"}}");
 }
 
+/* The stream a backend may offer of itself; by default it does not. */
+static void (*answers_get)(struct conn *c);
+static atomic_int streams_asked;
+
+static inline bool is_get(struct conn *c)
+{
+	if (strncmp(c->head, "GET ", 4) != 0)
+		return false;
+	atomic_fetch_add(&streams_asked, 1);
+	if (answers_get)
+		answers_get(c);
+	else
+		conn_answer(c, "405 Method Not Allowed", "%s", "");
+	return true;
+}
+
 static inline void serves_mcp(struct conn *c)
 {
 	while (conn_request(c)) {
+		if (is_get(c))
+			continue;
 		int n = atomic_fetch_add(&heads_n, 1);
 		if (n < 8)
 			memcpy(heads[n], c->head, 4096);
@@ -208,6 +226,8 @@ static inline void setup(void)
 	has_room = true;
 	cancel_on_message = NULL;
 	session_head = NULL;
+	answers_get = NULL;
+	atomic_store(&streams_asked, 0);
 	atomic_store(&messages_n, 0);
 	atomic_store(&sessions, 0);
 	atomic_store(&initialized_n, 0);
