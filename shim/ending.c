@@ -46,7 +46,7 @@ void ending_begin(struct ending *e, const char *why)
 	signals_hard_end(HARD_MS);
 	host_stop_reading(&s->host);
 	for_each_part(p, s)
-		session_state_release(&p->session);
+		part_stop(p);
 	list_for_each(c, &s->calls, struct call, node)
 		call_end(c, "end of the session", DRAIN_MS);
 	loop_timer_set(s->loop, &e->timer, DRAIN_MS);

@@ -71,6 +71,12 @@ void part_say(struct part *p, char *text, size_t n)
 	host_send(&p->shim->host, text, n);
 }
 
+void part_stop(struct part *p)
+{
+	session_state_release(&p->session);
+	tools_stop_own(&p->tools);
+}
+
 bool part_is_idle(const struct part *p)
 {
 	return p->session.held_n == 0 && relay_is_idle(&p->relay) && tools_is_idle(&p->tools);

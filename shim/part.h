@@ -29,6 +29,7 @@ void part_release(struct part *p);
 /* One line for the client, without its end. text is owned by the callee. */
 void part_say(struct part *p, char *text, size_t n);
 
+void part_stop(struct part *p);              /* drops what is held back and what nobody waits for; calls apart */
 bool part_is_idle(const struct part *p);     /* nothing of the client waits or is on its way; calls apart */
 void part_give_up(struct part *p);           /* cancels what is on its way; calls apart */
 

@@ -213,6 +213,8 @@ bool record_request(const struct record_request *r, struct buf *b)
 {
 	struct object o = object_open(b);
 
+	if (r->is_cached)
+		put_json(&o, "cached", SPAN("true"));
 	put_number(&o, "code", r->code);
 	put_int(&o, "duration_ms", r->duration_ms);
 	put_text(&o, "ended_by", r->ended_by);

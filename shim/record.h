@@ -62,5 +62,6 @@ struct record_request {
 	int64_t received_at_ms, duration_ms;
 	int http_status, code;               /* 0 = none; code: of the JSON-RPC error */
 	size_t result_bytes;
+	bool is_cached;                      /* answered from the store */
 };
 MUST_USE bool record_request(const struct record_request *r, struct buf *b);

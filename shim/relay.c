@@ -8,7 +8,8 @@
 #include "shim/shim.h"
 
 #define CANCELLED_WAIT_MS 10000       /* a cancelled request's answer is waited for this long, and thrown away */
-#define INITIALIZE_MS     30000
+#define INITIALIZE_MS     30000       /* a child may have to be installed first (npx); clients wait about as long */
+#define OPENING_MS        5000        /* a backend at a URL: clients begin their turn without a server that is slower */
 
 struct errand {
 	struct relay *relay;
@@ -16,7 +17,8 @@ struct errand {
 	struct inbound in;
 	struct request request;
 	struct delivery delivery;
-	struct loop_timer timer;      /* cancelled, and no answer comes */
+	struct loop_timer timer;      /* cancelled, or initialize, and no answer comes */
+	bool is_late;
 	relay_after_fn *after;
 	bool is_answered, was_repeated;
 };
@@ -28,6 +30,7 @@ static void answered(struct delivery *d, const struct jsonrpc *response)
 	CLEANUP(buf_release) struct buf line = { 0 };
 
 	e->is_answered = true;
+	loop_timer_clear(&e->timer);
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (request_write_answer(e->relay->part, &e->request, response, e->in.rpc.id, &line) && !e->in.is_cancelled)
 		reply_buf(e->relay->part, &line);
@@ -45,10 +48,15 @@ static void reply_refusal(struct errand *e, const struct refusal *r)
 		reply_buf(e->relay->part, &line);
 }
 
+static bool is_opening(const struct errand *e)
+{
+	return strcmp(e->in.rpc.method, "initialize") == 0;
+}
+
 static void reply_failure(struct errand *e, const struct delivery_end *end)
 {
 	struct refusal r;
-	bool is_unknown = end->fate == FATE_UNKNOWN;
+	bool is_unknown = end->fate == FATE_UNKNOWN && !is_opening(e);
 
 	refusal_set(&r, is_unknown ? REFUSED_UNKNOWN_OUTCOME : REFUSED_UNREACHABLE, "backend %s did not answer %.64s: %.200s",
 	            e->relay->part->name, e->in.rpc.method, end->cause ? end->cause : "no connection");
@@ -76,22 +84,25 @@ static bool repeats(struct errand *e, const struct delivery_end *end)
 	return true;
 }
 
-static void done(struct delivery *d, const struct delivery_end *end)
+static void done(struct delivery *d, const struct delivery_end *how)
 {
 	struct errand *e = container_of(d, struct errand, delivery);
 	struct part *p = e->relay->part;
 	bool is_request = e->in.rpc.kind == JSONRPC_REQUEST;
 	relay_after_fn *after = e->after;
-	bool is_over = e->is_answered || end->fate == FATE_ACCEPTED;
+	struct delivery_end end = *how;
+	bool is_over = e->is_answered || end.fate == FATE_ACCEPTED;
 
-	if (repeats(e, end))
+	if (repeats(e, &end))
 		return;
+	if (e->is_late)
+		end.cause = "nothing came within 5 s";
 	if (is_request && !e->is_answered && !e->in.is_cancelled)
-		reply_failure(e, end);
+		reply_failure(e, &end);
 	if (!is_over)
-		log_info("relay.failed", "method=%s http=%d: %s", e->in.rpc.method, end->http_status, end->cause ? end->cause : "");
+		log_info("relay.failed", "method=%s http=%d: %s", e->in.rpc.method, end.http_status, end.cause ? end.cause : "");
 	if (is_request)
-		request_ended(p, &e->request, &e->in, (struct request_end){ .delivery = end });
+		request_ended(p, &e->request, &e->in, (struct request_end){ .delivery = &end });
 	errand_free(e);
 	if (after)
 		after(p, NULL);
@@ -100,6 +111,8 @@ static void done(struct delivery *d, const struct delivery_end *end)
 static void waited_long_enough(struct loop_timer *t)
 {
 	struct errand *e = container_of(t, struct errand, timer);
+
+	e->is_late = !e->in.is_cancelled;
 	upstream_cancel(e->relay->part->upstream, &e->delivery);
 }
 
@@ -215,6 +228,8 @@ void relay_open(struct relay *r, const struct jsonrpc *rpc, struct span withheld
 	request_begin(&e->request, &e->in.rpc);
 	if (withheld.len > 0)
 		e->request.withheld = span_dup(withheld);
+	if (r->part->place.url[0])
+		loop_timer_set(r->part->shim->loop, &e->timer, OPENING_MS);
 	send_errand(r, e);
 }
 

@@ -242,7 +242,7 @@ bool requests_may_show(struct part *p, const struct jsonrpc *notification)
 /* ---- the row ----------------------------------------------------------------------------------------------------------------------- */
 static enum outcome outcome_of(const struct request *q, const struct delivery_end *end)
 {
-	if (q->outcome != OUTCOME_NONE)
+	if (q->outcome != OUTCOME_NONE || !end)
 		return q->outcome;
 	switch (end->fate) {
 	case FATE_NOT_SENT:
@@ -261,7 +261,9 @@ static const char *verdict_of(const struct request *q, struct request_end how)
 {
 	if (how.refusal)
 		return refusal_reason_text(how.refusal->reason);
-	return how.delivery ? outcome_text(outcome_of(q, how.delivery)) : "cancelled";
+	if (how.delivery || how.is_cached)
+		return outcome_text(outcome_of(q, how.delivery));
+	return "cancelled";
 }
 
 static const char *message_of(const struct request *q, struct request_end how)
@@ -288,6 +290,7 @@ void request_ended(struct part *p, const struct request *q, const struct inbound
 		.http_status = how.delivery ? how.delivery->http_status : 0,
 		.code = how.refusal ? refusal_code(how.refusal->reason) : q->code,
 		.result_bytes = q->result_bytes,
+		.is_cached = how.is_cached,
 	};
 
 	if (q->kind->is_silent)

@@ -36,8 +36,8 @@ void request_sent(struct part *p, const struct request *q);
 MUST_USE bool request_write_answer(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out);
 void request_note(struct request *q, const struct jsonrpc *answer);
 
-/* The row. Of how, at most one is given; neither: it never left because the client cancelled it. */
-struct request_end { const struct delivery_end *delivery; const struct refusal *refusal; };
+/* The row. Of how, at most one is given; none: it never left because the client cancelled it. */
+struct request_end { const struct delivery_end *delivery; const struct refusal *refusal; bool is_cached; };
 void request_ended(struct part *p, const struct request *q, const struct inbound *in, struct request_end how);
 
 /* May this notification of the backend be shown? */

@@ -93,12 +93,22 @@ void session_state_release(struct session_state *t)
 }
 
 /* ---- the handshake ---------------------------------------------------------------------------------------------------------------- */
+static void note_text(struct json_value v, char *out, size_t size)
+{
+	char *text = json_text(v, size - 1);
+
+	snprintf(out, size, "%s", text ? text : "");
+	free(text);
+}
+
 static void opened(struct part *p, const struct jsonrpc *answer)
 {
 	bool is_good = answer && answer->kind == JSONRPC_RESULT;
 
 	p->session.phase = is_good ? SESSION_OPENED : SESSION_NEW;
-	p->session.has_batches = is_good && json_string_is(json_get(answer->result, "protocolVersion"), "2025-03-26");
+	if (is_good)
+		note_text(json_get(answer->result, "protocolVersion"), p->session.revision, sizeof(p->session.revision));
+	p->session.has_batches = is_good && strcmp(p->session.revision, "2025-03-26") == 0;
 }
 
 static void confirmed(struct part *p, const struct jsonrpc *answer)
@@ -107,12 +117,10 @@ static void confirmed(struct part *p, const struct jsonrpc *answer)
 	p->session.phase = SESSION_READY;
 }
 
-static void note_text(struct json_value v, char *out, size_t size)
+static void send_opening(struct part *p, const struct jsonrpc *rpc, struct span withheld)
 {
-	char *text = json_text(v, size - 1);
-
-	snprintf(out, size, "%s", text ? text : "");
-	free(text);
+	json_canonical_hash(json_get(rpc->params, "capabilities"), p->session.capabilities);
+	relay_open(&p->relay, rpc, withheld, opened);
 }
 
 /* The backend is not told of what it may not ask for. */
@@ -125,12 +133,12 @@ static void open_session(struct part *p, const struct jsonrpc *rpc)
 	buf_init(&line, rpc->root.text.len + 1);
 	buf_init(&withheld, 4096);
 	if (!server_requests_withhold(a, rpc, &line, &withheld)) {
-		relay_open(&p->relay, rpc, (struct span){ 0 }, opened);
+		send_opening(p, rpc, (struct span){ 0 });
 		return;
 	}
 	jsonrpc_read(buf_span(&line), &told);
 	log_info("session.withheld", "capabilities=%s", withheld.data);
-	relay_open(&p->relay, &told, buf_span(&withheld), opened);
+	send_opening(p, &told, buf_span(&withheld));
 }
 
 static void initialize(struct part *p, const struct jsonrpc *rpc)

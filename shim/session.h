@@ -19,6 +19,8 @@ struct session_state {
 	struct list held;        /* struct held: messages in order */
 	size_t held_bytes, held_n;
 	bool has_batches;        /* the revision is 2025-03-26, the only one with batches */
+	char revision[40];       /* as negotiated; "" = not yet */
+	uint8_t capabilities[32];    /* hash of what the backend was told of the client's */
 	char client[128], client_version[64];   /* clientInfo of initialize: the client's claim */
 };
 

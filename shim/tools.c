@@ -38,6 +38,23 @@ static void remember(void *arg, struct span name)
 		map_set(names, name, names);
 }
 
+static void say_changed(struct tools *t)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, 256);
+	if (jsonrpc_write_call(&line, (struct json_value){ 0 }, "notifications/tools/list_changed", (struct span){ 0 }))
+		reply_buf(t->part, &line);
+}
+
+/* A whole list has come in: it is kept for the next session, and the client hears when it was shown another. */
+static void take_pages(struct tools *t, struct tools_pages *pages, bool is_own)
+{
+	if (tools_cache_take(&t->cache, &pages->list, is_own))
+		say_changed(t);
+	tools_pages_release(pages);
+}
+
 static void own_finished(struct tools *t)
 {
 	map_free(t->known, NULL);
@@ -59,11 +76,31 @@ static void own_failed(struct tools *t, const char *why)
 	turn_mark_all(t->part->shim);
 }
 
+static void list_own(struct tools *t)
+{
+	t->fresh = map_new();
+	t->pages = 0;
+	send_own(t, NULL);
+}
+
+/* Names of the list a session begins with. */
+static bool is_known_from_cache(struct tools *t, const char *name)
+{
+	if (t->listed_us > 0 || !tools_cache_look(&t->cache))
+		return false;
+	for (size_t i = 0; i < t->cache.warm.n; i++) {
+		struct json_value result;
+		if (jsonscan_check(span_of(t->cache.warm.pages[i]), &result, NULL) == JSONSCAN_OK)
+			tools_page_names(result, remember, t->known);
+	}
+	return map_get(t->known, span_of(name)) != NULL;
+}
+
 enum tools_answer tools_look(struct tools *t, const char *name)
 {
 	int64_t now = clock_mono_us();
 
-	if (map_get(t->known, span_of(name)))
+	if (map_get(t->known, span_of(name)) || is_known_from_cache(t, name))
 		return TOOLS_KNOWN;
 	if (t->fresh)
 		return TOOLS_WAIT;
@@ -71,9 +108,7 @@ enum tools_answer tools_look(struct tools *t, const char *name)
 		return TOOLS_UNKNOWN;
 	if (t->failed_us > 0 && now - t->failed_us < RETRY_US)
 		return TOOLS_FAILED;
-	t->fresh = map_new();
-	t->pages = 0;
-	send_own(t, NULL);
+	list_own(t);
 	return TOOLS_WAIT;
 }
 
@@ -93,6 +128,8 @@ static void note_client_page(struct tools *t, const struct listing *l, const str
 	tools_page_names(answer->result, remember, t->known);
 	if (t->has_first_page && json_get(answer->result, "nextCursor").kind == JSON_NONE)
 		t->listed_us = clock_mono_us();
+	if (tools_cache_is_on(&t->cache) && tools_pages_add(&t->shown_pages, json_get(l->in.rpc.params, "cursor"), answer->result))
+		take_pages(t, &t->shown_pages, false);
 }
 
 static void answer_client(struct listing *l, const struct jsonrpc *answer)
@@ -102,7 +139,6 @@ static void answer_client(struct listing *l, const struct jsonrpc *answer)
 	struct tools_view view;
 
 	request_note(&l->request, answer);
-	note_client_page(l->tools, l, answer);
 	if (l->in.is_cancelled)
 		return;
 	(void)rules_look(&p->shim->rules);            /* by the rules as they are now, or as they were if they cannot be settled yet */
@@ -125,6 +161,9 @@ static void gather_own(struct listing *l, const struct jsonrpc *answer)
 		return;
 	}
 	tools_page_names(answer->result, remember, l->tools->fresh);
+	if (tools_cache_is_on(&l->tools->cache) &&
+	    tools_pages_add(&l->tools->own_pages, json_get(l->rpc.params, "cursor"), answer->result))
+		take_pages(l->tools, &l->tools->own_pages, true);
 	if (next.kind == JSON_STRING && next.text.len < LINE_CAP / 2)
 		l->cursor = span_dup(next.text);
 }
@@ -134,10 +173,12 @@ static void answered(struct delivery *d, const struct jsonrpc *response)
 	struct listing *l = container_of(d, struct listing, delivery);
 
 	l->is_answered = true;
-	if (l->line.len == 0)
+	if (l->line.len == 0) {
+		note_client_page(l->tools, l, response);
 		answer_client(l, response);
-	else if (l->tools->fresh)
+	} else if (l->tools->fresh) {
 		gather_own(l, response);
+	}
 }
 
 static void client_page_failed(struct listing *l, const struct delivery_end *end)
@@ -242,6 +283,31 @@ static void send_own(struct tools *t, const char *cursor)
 	listing_send(l, &l->rpc, OWN_LIST_MS);
 }
 
+/* Answers from the list a session begins with, and has a fresh one fetched behind. False: there is none. */
+static bool answer_warm(struct tools *t, struct listing *l)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+	struct jsonrpc answer;
+	struct span page;
+
+	if (!tools_cache_is_on(&t->cache) || !state_is_open(&t->part->shim->state))
+		return false;
+	page = tools_cache_page(&t->cache, json_get(l->in.rpc.params, "cursor"));
+	buf_init(&line, STORE_TOOLS_MAX_BYTES + LINE_CAP);
+	if (page.len == 0 || !jsonrpc_write_result(&line, l->in.rpc.id, page))
+		return false;
+	jsonrpc_read(buf_span(&line), &answer);
+	if (answer.kind != JSONRPC_RESULT)
+		return false;
+	t->was_shown = true;
+	answer_client(l, &answer);
+	request_ended(t->part, &l->request, &l->in, (struct request_end){ .is_cached = true });
+	listing_free(l);
+	if (!t->fresh && t->cache.phase == TOOLS_CACHE_WARM)
+		list_own(t);
+	return true;
+}
+
 void tools_list(struct tools *t, const struct jsonrpc *rpc)
 {
 	const struct config_backend *b = part_backend(t->part);
@@ -253,6 +319,8 @@ void tools_list(struct tools *t, const struct jsonrpc *rpc)
 		return;
 	}
 	request_begin(&l->request, &l->in.rpc);
+	if (answer_warm(t, l))
+		return;
 	listing_send(l, &l->in.rpc, b ? b->timeout_ms : OWN_LIST_MS);
 	request_sent(t->part, &l->request);
 }
@@ -260,19 +328,25 @@ void tools_list(struct tools *t, const struct jsonrpc *rpc)
 /* ---- news ------------------------------------------------------------------------------------------------------------------------ */
 void tools_notice(struct tools *t, const struct jsonrpc *rpc)
 {
-	if (strcmp(rpc->method, "notifications/tools/list_changed") == 0)
-		t->listed_us = 0;
+	if (strcmp(rpc->method, "notifications/tools/list_changed") != 0)
+		return;
+	t->listed_us = 0;
+	tools_cache_drop(&t->cache);
 }
 
 void tools_rules_changed(struct tools *t)
 {
-	CLEANUP(buf_release) struct buf line = { 0 };
+	if (t->was_shown)
+		say_changed(t);
+}
 
-	if (!t->was_shown)
-		return;
-	buf_init(&line, 256);
-	if (jsonrpc_write_call(&line, (struct json_value){ 0 }, "notifications/tools/list_changed", (struct span){ 0 }))
-		reply_buf(t->part, &line);
+void tools_stop_own(struct tools *t)
+{
+	map_free(t->fresh, NULL);
+	t->fresh = NULL;
+	list_for_each(l, &t->listings, struct listing, node)
+		if (l->line.len > 0)
+			upstream_cancel(t->part->upstream, &l->delivery);
 }
 
 void tools_give_up(struct tools *t)
@@ -293,6 +367,7 @@ void tools_init(struct tools *t, struct part *part)
 
 	*t = (struct tools){ .part = part, .known = map_new() };
 	list_init(&t->listings);
+	tools_cache_init(&t->cache, part);
 	random_bytes(bytes, sizeof(bytes));     /* so that no client can have an id of ours open */
 	hex_encode(hex, bytes, sizeof(bytes));
 	snprintf(t->id_prefix, sizeof(t->id_prefix), "aegis:tools:%s", hex);
@@ -302,4 +377,7 @@ void tools_release(struct tools *t)
 {
 	map_free(t->known, NULL);
 	map_free(t->fresh, NULL);
+	tools_pages_release(&t->shown_pages);
+	tools_pages_release(&t->own_pages);
+	tools_cache_release(&t->cache);
 }

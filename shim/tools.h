@@ -1,9 +1,11 @@
 /* tools - which tools the backend has, and tools/list. The client's own lists pass through tools_page; a tool called before any list
- * makes the shim list for itself, and so does a name that stands in no recent list. */
+ * makes the shim list for itself, and so does a name that stands in no recent list. The first list of a session may come from the
+ * store (tools_cache); a fresh one is then fetched behind, and a difference told. */
 #pragma once
 #include "base/list.h"
 #include "base/map.h"
 #include "data/jsonrpc.h"
+#include "shim/tools_cache.h"
 
 struct part;
 
@@ -12,6 +14,8 @@ struct tools {
 	struct map *known;               /* names; values are not used */
 	struct map *fresh;               /* what our own listing has gathered so far; NULL = none is under way */
 	struct list listings;            /* struct listing: on their way */
+	struct tools_cache cache;
+	struct tools_pages shown_pages, own_pages;   /* lists while they come in: the client's, ours */
 	int64_t listed_us;               /* when known was complete last; 0 = never, or the backend said it changed */
 	int64_t failed_us;               /* when our own listing failed last; 0 = it did not */
 	bool has_first_page, was_shown;
@@ -31,5 +35,6 @@ enum tools_answer tools_look(struct tools *t, const char *name);
 
 void tools_notice(struct tools *t, const struct jsonrpc *rpc);   /* a notification of the backend */
 void tools_rules_changed(struct tools *t);                       /* tells the client to list again */
+void tools_stop_own(struct tools *t);                            /* nobody needs our own listing any more */
 void tools_give_up(struct tools *t);
 bool tools_is_idle(const struct tools *t);

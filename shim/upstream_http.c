@@ -95,9 +95,20 @@ static void left(struct http_request *r)
 	tell_left(container_of(r, struct exchange, request));
 }
 
+static void resume_running(struct http_upstream *u)
+{
+	list_for_each(x, &u->running, struct exchange, node) {
+		if (x->is_on_wire)
+			http_resume(&x->request);
+		stream_resume(&x->rest);
+	}
+}
+
 static void request_done(struct http_request *r, const struct http_end *end)
 {
 	struct exchange *x = container_of(r, struct exchange, request);
+	struct http_upstream *u = x->u;
+	bool was_long = x->json.room > MAX_KEPT_BUFFER_BYTES;
 
 	x->is_on_wire = false;
 	answer_end(x, end);
@@ -105,6 +116,8 @@ static void request_done(struct http_request *r, const struct http_end *end)
 		exchange_give_back(x);
 	else if (x->must_restart)
 		exchange_restart(x);
+	if (was_long && u->o.events.has_room(u->o.events.arg)) /* others may have waited for it */
+		resume_running(u);
 }
 
 static void exchange_start(struct exchange *x)
@@ -127,6 +140,7 @@ static void exchange_start(struct exchange *x)
 	x->request.may_leave = may_leave;
 	x->request.left = left;
 	x->request.head = answer_head;
+	x->request.may_collect = answer_may_grow;
 	x->request.body = answer_body;
 	x->request.done = request_done;
 	http_start(u->sse == SSE_OFF ? u->http : u->posts, &x->request);
@@ -299,11 +313,7 @@ static void resume(struct upstream *base)
 	struct http_upstream *u = of(base);
 
 	stream_resume(&u->listener);
-	list_for_each(x, &u->running, struct exchange, node) {
-		if (x->is_on_wire)
-			http_resume(&x->request);
-		stream_resume(&x->rest);
-	}
+	resume_running(u);
 }
 
 static void end(struct upstream *base, int64_t budget_ms, void (*ended)(void *arg), void *arg)

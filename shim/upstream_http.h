@@ -18,6 +18,7 @@
 #define UPSTREAM_MAX_SETUP_BYTES      (16 * 1024)    /* ... of so many bytes at the most */
 #define UPSTREAM_DRAIN_MS             1000           /* what comes after the answer is read for so long ... */
 #define UPSTREAM_DRAIN_BYTES          (64 * 1024)    /* ... and so far, so that the connection can be used again */
+#define UPSTREAM_COLLECTED_BYTES      (16 * 1024 * 1024)  /* of answers that arrive side by side; the oldest alone goes on beyond it */
 #define UPSTREAM_FAREWELL_MS          1000
 #define UPSTREAM_MAX_HOPS             3              /* redirects of one delivery */
 
@@ -113,6 +114,7 @@ void http_upstream_orphan(struct http_upstream *u);
 
 /* ---- upstream_http_answer.c: the callbacks of an exchange's request -------------------------------------------------------- */
 struct buf *answer_head(struct http_request *r);
+bool answer_may_grow(struct http_request *r);
 enum http_flow answer_body(struct http_request *r, struct span bytes);
 void answer_end(struct exchange *x, const struct http_end *end);   /* finishes x's delivery, or it waits for more */
 void answer_explain(struct exchange *x);                            /* x->cause from its status */

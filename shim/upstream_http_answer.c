@@ -253,6 +253,25 @@ enum http_flow answer_body(struct http_request *r, struct span bytes)
 	return events->has_room(events->arg) ? HTTP_GO_ON : HTTP_HOLD;
 }
 
+/* The first bytes of an answer always come in; a client that does not read and a crowd of long answers hold the rest back. */
+bool answer_may_grow(struct http_request *r)
+{
+	struct exchange *x = of(r);
+	const struct upstream_events *events = &x->u->o.events;
+	const struct exchange *oldest = NULL;
+	size_t collected = 0;
+
+	if (x->json.len == 0)
+		return true;
+	if (!events->has_room(events->arg))
+		return false;
+	list_for_each(other, &x->u->running, struct exchange, node) {
+		collected += other->json.len;
+		oldest = oldest || other->json.len == 0 ? oldest : other;
+	}
+	return x == oldest || collected < UPSTREAM_COLLECTED_BYTES;
+}
+
 /* ---- the head --------------------------------------------------------------------------------------------------------- */
 
 static bool is_compressed(const struct http_request *r)

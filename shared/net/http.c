@@ -105,6 +105,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 		r->is_choked = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
+	if (b == r->collected && r->may_collect && !r->may_collect(r)) {
+		r->is_held = r->is_choked = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
 	if (!buf_append(b, bytes, size * n)) {
 		r->is_too_large = true;
 		return 0;

@@ -3,7 +3,7 @@
  *
  * A struct http holds what requests to one URL share and a pool of libcurl handles. A request is embedded in its owner and belongs to
  * http from http_start until done. Its callbacks come from loop_turn, outside of libcurl, in the order left, head, body..., done; so
- * they may start and cancel other requests and set timers. may_leave alone is asked from inside libcurl: it may only look. */
+ * they may start and cancel other requests and set timers. may_leave and may_collect are asked from inside libcurl: they may only look. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -68,6 +68,8 @@ struct http_request {
 	void (*left)(struct http_request *r);        /* bytes have left; once. May be NULL */
 	/* Status and headers are there. Returns where the body is collected, up to its cap, or NULL: body is called. */
 	struct buf *(*head)(struct http_request *r);
+	/* Before more is collected there, from inside libcurl; false: not before http_resume. May be NULL */
+	bool (*may_collect)(struct http_request *r);
 	/* HTTP_HOLD: these bytes were taken, no more until http_resume. HTTP_STOP: done follows, the connection is closed. */
 	enum http_flow (*body)(struct http_request *r, struct span bytes);
 	void (*done)(struct http_request *r, const struct http_end *end);

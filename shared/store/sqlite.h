@@ -3,7 +3,7 @@
  *   sqlite_file.c   which file is ours         sqlite_wal.c     fdatasync and checkpoints
  *   sqlite_clock.c  the Aegis clock            sqlite_limits.c  counting
  *   sqlite_flight.c commit point, outcome      sqlite_reap.c    what the dead leave
- *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, repair.c
+ *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
  * An operation's carry_out runs inside the gate and inside the transaction. It checks first and writes last, so that a refused one
  * has written nothing; after a fault (sqlite_db.h) the whole transaction is rolled back. */
 #pragma once

@@ -70,6 +70,16 @@
 	                     " hold_until_tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT (call) DO NOTHING")             \
 	SQL(UNKNOWN_SETTLE,  "UPDATE unknown SET settled_at = ?2, settled_by = ?3, settled_as = ?4"                             \
 	                     " WHERE call = ?1 AND settled_at IS NULL")                                                         \
+	/* tools as listed last */                                                                                              \
+	SQL(TOOLS_GET,       "SELECT page, body, digest FROM tools_cache WHERE tenant = ?1 AND backend = ?2 AND credential = ?3" \
+	                     " AND revision = ?4 AND fetched_tick >= ?5 ORDER BY page")                                         \
+	SQL(TOOLS_SAME,      "UPDATE tools_cache SET fetched_tick = ?5 WHERE tenant = ?1 AND backend = ?2 AND credential = ?3"  \
+	                     " AND revision = ?4 AND digest = ?6")                                                              \
+	SQL(TOOLS_DROP,      "DELETE FROM tools_cache WHERE tenant = ?1 AND backend = ?2 AND credential = ?3"                   \
+	                     " AND revision = ?4")                                                                              \
+	SQL(TOOLS_PUT,       "INSERT INTO tools_cache (tenant, backend, credential, revision, page, body, digest,"              \
+	                     " fetched_tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")                                                 \
+	SQL(TOOLS_FORGET,    "DELETE FROM tools_cache WHERE fetched_tick < ?1")                                                 \
 	/* audit */                                                                                                             \
 	SQL(AUDIT_LAST,      "SELECT seq, chain FROM audit ORDER BY seq DESC LIMIT 1")                                          \
 	SQL(AUDIT_CHAIN,     "SELECT chain FROM audit WHERE seq = ?1")                                                          \

@@ -157,6 +157,19 @@ typedef bool audit_row_fn(void *arg, const struct audit_row *row);              
 struct audit_filter { uint32_t limit; bool is_newest_first; uint64_t after_seq; };
 MUST_USE enum err store_audit_read(struct store *s, const struct audit_filter *f, audit_row_fn *fn, void *arg);
 
+/* ---- tools as a backend listed them last ----------------------------------------------------------------------------------- */
+#define STORE_TOOLS_MAX_PAGES 64
+#define STORE_TOOLS_MAX_BYTES (4 * 1024 * 1024)      /* of all pages; more is not kept */
+/* credential: a hash of whatever else the answer may depend on. */
+struct tools_key { const char *tenant, *backend, *revision; uint8_t credential[32]; };
+/* pages: raw results of tools/list in order, before anything is hidden. digest: of their tools, wherever the pages end. */
+struct tools_list { char **pages; size_t n; uint8_t digest[32]; };
+void tools_list_release(struct tools_list *l);
+/* *out is owned by the caller. ERR_NOT_FOUND: none, or none so young. */
+MUST_USE enum err store_tools_get(struct store *s, const struct tools_key *k, int64_t max_age_ms, struct tools_list *out);
+struct tools_put { struct tools_key key; const struct tools_list *list; };
+void store_tools_put(struct store *s, struct op *op, const struct tools_put *p);
+
 /* ---- repair ------------------------------------------------------------------------------------------------------------------- */
 /* Puts a database that is corrupt, replaced by something else or missing aside (aegis.db.broken-<time>, with -wal and -shm), makes a new one,
  * carries over what can be read, and treats every limit as full for one window from now. lost: sentences for the operator, one a line. */

@@ -12,7 +12,8 @@ const MiB = 1024 * 1024;
 
 async function setUp(t, rules) {
   const backend = await startBackend(t, { tools: ['echo', 'big', 'no'].map((name) => tool(name)) });
-  backend.onCall.big = (exchange) => exchange.say('B'.repeat(MiB));
+  const big = JSON.stringify({ content: [{ type: 'text', text: 'B'.repeat(MiB) }] });
+  backend.onCall.big = (exchange) => exchange.result(big);
   return { backend, place: makePlace(t, simpleRules(backend.url, { grant: 'tool_denylist: ["no"]', ...rules })) };
 }
 
@@ -21,7 +22,7 @@ async function pace(shim, n = 40) {
   const times = [];
   for (let k = 0; k < n; k++) {
     const from = performance.now();
-    assert.ok((await shim.call('echo', { k }, { within: 5000 * patience })).result);
+    assert.ok((await shim.call('echo', { k })).result);
     times.push(performance.now() - from);
   }
   return times.sort((a, b) => a - b)[n >> 1].toFixed(2);
@@ -59,7 +60,8 @@ describe('streams', suite, () => {
       const during = await pace(calm);
       t.diagnostic(`p50 of the other: ${before} ms before, ${during} ms beside`);
       const memory = deaf.memoryMiB();
-      if (memory && !isSanitized) assert.ok(memory.peak < 160, `peak ${memory.peak} MiB with ${calls} MiB of answers`);
+      if (memory) t.diagnostic(`peak ${memory.peak.toFixed(1)} MiB`);
+      if (memory && !isSanitized) assert.ok(memory.peak < 96, `peak ${memory.peak} MiB with ${calls} MiB of answers`);
 
       deaf.readStdout();
       const all = await Promise.all([...answers.values()]);
@@ -77,8 +79,7 @@ describe('streams', suite, () => {
     await until(() => backend.of('initialize').length === 2, { what: 'initialize at the backend' });
     for (let n = 0; n < 5000; n++) deaf.send({ id: `r${n}`, method: 'tools/call', params: { name: 'no', arguments: { n } } });
     await pace(calm, 20);
-    const { ms } = await deaf.end();
-    assert.ok(ms < 2000 * patience, `${ms} ms`);
+    await deaf.end();
     assertSaid(await calm.call('echo', { message: 'x' }), 'x');
   });
 

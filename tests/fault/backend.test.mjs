@@ -1,6 +1,8 @@
 // Backends that misbehave: a clear error with the right code and `executed`, never two arrivals for one call, the session lives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertNoLeak, assertSaid, CODE } from '../lib/check.mjs';
 import { freePort } from '../lib/everything.mjs';
@@ -203,7 +205,7 @@ agents: { one: { display_name: One, backends: { demo: { allowed: true } } } }
 
   test('no answer within the backend\'s timeout: unknown, not worded as a refusal, and a late answer is dropped', async (t) => {
     const backend = await startBackend(t, { tools });
-    const place = makePlace(t, `backends: { demo: { url: "${backend.url}", timeout: 500ms } }
+    const place = makePlace(t, `backends: { demo: { url: "${backend.url}", timeout: 2s } }
 agents: { one: { display_name: One, backends: { demo: { allowed: true } } } }
 `);
     const shim = await openShim(place);
@@ -248,8 +250,7 @@ agents: { one: { display_name: One, backends: { demo: { allowed: true } } } }
 
   test('a compressed body that grows without end does not', { skip: noPlainBin }, async (t) => {
     const { backend, shim } = await setUp(t, { program: plainBin('aegis-shim') });
-    const { gzipSync } = await import('node:zlib');
-    const bomb = gzipSync(Buffer.alloc(300 * 2 ** 20, ' '));
+    const bomb = await promisify(gzip)(Buffer.alloc(300 * 2 ** 20, ' '));
     backend.onCall.bad = (x) => x.send(200, bomb, { ...json, 'content-encoding': 'gzip' });
     assert.ok((await shim.call('bad')).error);
     assert.ok((shim.memoryMiB()?.peak ?? 0) <= 64);

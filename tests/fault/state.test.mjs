@@ -57,7 +57,7 @@ async function recovers(shim, isOpen = true) {
   await until(async () => {
     if (!isOpen) isOpen = Boolean((await shim.initialize()).result);
     return isOpen && (await shim.call('echo', { message: `recovered ${++serial}` })).result;
-  }, { what: 'recovery', every: 50 }).catch((error) => assert.fail(`${error.message}; stderr:\n${shim.stderr}`));
+  }, { what: 'recovery', every: 50 }).catch((error) => assert.fail(`${error.message}${shim.lastWords()}`));
 }
 
 /** Another program that holds something until let go. */
@@ -146,9 +146,9 @@ describe('state', suite, () => {
   test('a read-only place for a state directory that is not there yet', { skip: noNamespace }, async (t) => {
     const { backend, place } = await setUp(t);
     mkdirSync(place.state, { mode: 0o700 });
-    const options = inMounts(place, 'mount -t tmpfs -o mode=700 none "$STATE"; mount -o remount,ro "$STATE"');
+    const options = inMounts(place, 'mount -t tmpfs -o mode=700 none "$STATE"; mount -o remount,bind,ro "$STATE"');
     const { shim, isOpen } = await startsRefusing(backend, place, options);
-    enter(shim.pid, 'mount', ['-o', 'remount,rw', place.state]);
+    enter(shim.pid, 'mount', ['-o', 'remount,bind,rw', place.state]);
     await recovers(shim, isOpen);
   });
 

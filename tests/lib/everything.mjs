@@ -11,6 +11,9 @@ const program = path.join(root, 'tests/node_modules/@modelcontextprotocol/server
 
 export const everythingCommand = [process.execPath, program, 'stdio'];
 
+/** The server expects the global `crypto`, which Node 18 has behind an option. */
+const webCrypto = Number(process.versions.node.split('.')[0]) < 20 ? ['--experimental-global-webcrypto'] : [];
+
 export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -25,7 +28,7 @@ export class Everything {
     const self = new Everything();
     self.port = await freePort();
     self.url = `http://127.0.0.1:${self.port}/mcp`;
-    self.child = spawn(process.execPath, [program, 'streamableHttp'], {
+    self.child = spawn(process.execPath, [...webCrypto, program, 'streamableHttp'], {
       env: { PATH: process.env.PATH, PORT: String(self.port) }, stdio: ['ignore', 'pipe', 'pipe'],
     });
     self.output = '';

@@ -68,7 +68,7 @@ export class Place {
   async leave() {
     for (const shim of this.started) shim.letGo();
     try {
-      for (const shim of this.started) shim.assertEndedWell(await settled(shim.exited, `end of a shim; stderr:\n${shim.stderr}`));
+      for (const shim of this.started) shim.assertEndedWell(await settled(shim.exited, `end of a shim${shim.lastWords()}`));
       await until(() => processesNaming(this.dir).length === 0, { what: `no process left in ${this.dir}` });
     } finally {
       for (const pid of processesNaming(this.dir)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');

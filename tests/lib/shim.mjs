@@ -89,10 +89,19 @@ export class Shim {
   answerTo(id, { within = HANG_MS } = {}) {
     const answer = new Promise((resolve) => this.waiting.set(idKey(id), resolve));
     const died = this.exited.then((end) => {
-      throw new Error(`the shim ended (${JSON.stringify(end)}) before it answered ${idKey(id)}; stderr:\n${this.stderr}`);
+      throw new Error(`the shim ended (${JSON.stringify(end)}) before it answered ${idKey(id)}${this.lastWords()}`);
     });
+    const outcome = settled(Promise.race([answer, died]), `answer to ${idKey(id)}`, within).catch((error) => {
+      error.message += this.lastWords();
+      throw error;
+    });
+    outcome.catch(() => {});        // a test that has failed meanwhile asks no more
     died.catch(() => {});
-    return settled(Promise.race([answer, died]), `answer to ${idKey(id)}; stderr:\n${this.stderr}`, within);
+    return outcome;
+  }
+
+  lastWords() {
+    return `; stderr ends:\n${this.stderr.slice(-1500)}`;
   }
 
   request(method, params, { id = this.nextId++, within } = {}) {
@@ -139,8 +148,8 @@ export class Shim {
     assert.doesNotMatch(this.stderr, /AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion/, 'a shim reported a fault of its own');
     // A holder of the gate that is stopped is killed by the others.
     const isExpected = signal === null || this.signals.has(signal) || (signal === 'SIGKILL' && this.signals.has('SIGSTOP'));
-    assert.ok(isExpected, `a shim died by ${signal}; stderr:\n${this.stderr}`);
-    assert.ok([0, 64, 78, null].includes(code), `a shim ended with exit code ${code}; stderr:\n${this.stderr}`);
+    assert.ok(isExpected, `a shim died by ${signal}${this.lastWords()}`);
+    assert.ok([0, 64, 78, null].includes(code), `a shim ended with exit code ${code}${this.lastWords()}`);
   }
 
   /** Closes stdin; resolves with how it ended and after how long. */
@@ -157,7 +166,7 @@ export class Shim {
   }
 
   async #end(from) {
-    const end = await settled(this.exited, `end of the shim; stderr:\n${this.stderr}`);
+    const end = await settled(this.exited, `end of the shim${this.lastWords()}`);
     return { ...end, ms: end.at - from };
   }
 
@@ -175,6 +184,6 @@ export function startShim(place, options) {
 export async function openShim(place, options = {}) {
   const shim = new Shim(place, options);
   const answer = await shim.initialize(options);
-  if (!answer.result) throw new Error(`initialize: ${answer.line}\n${shim.stderr}`);
+  if (!answer.result) throw new Error(`initialize: ${answer.line}${shim.lastWords()}`);
   return shim;
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include "store/migrate.h"
 #include "unit/store_kit.h"
 
 static struct kit kit;
@@ -273,6 +274,14 @@ END_TEST
 
 /* ---- newer ---- */
 
+static void sql_our_version(void)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "PRAGMA user_version = %d", store_schema_n);
+	sql(text);
+}
+
 START_TEST(a_newer_database_that_refuses_us_is_refused)
 {
 	sql("PRAGMA user_version = 99; UPDATE meta SET min_writer = 99");
@@ -280,7 +289,8 @@ START_TEST(a_newer_database_that_refuses_us_is_refused)
 	kit_close(&kit);
 	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_NEWER);
 	ck_assert_ptr_nonnull(strstr(kit.why.text, "newer"));
-	sql("PRAGMA user_version = 1; UPDATE meta SET min_writer = 1");
+	sql("UPDATE meta SET min_writer = 1");
+	sql_our_version();
 	kit_open(&kit);
 	ck_assert_int_eq(use(), COMMITTED);
 }
@@ -303,7 +313,7 @@ START_TEST(a_version_nobody_noted_is_refused_while_it_stands)
 	ck_assert_int_eq(use(), ERR_STORE_NEWER);
 	kit_close(&kit);
 	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_NEWER);
-	sql("PRAGMA user_version = 1");
+	sql_our_version();
 	kit_open(&kit);
 	ck_assert_int_eq(use(), COMMITTED);
 }
