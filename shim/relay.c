@@ -269,17 +269,28 @@ static bool is_blocked(const struct shim *s, const char *method)
 	return server_requests_block(config_agent(s->rules.current->config, s->agent), method);
 }
 
-/* Says no to the backend in the client's place. */
+static void backend_refused(struct part *p, const struct jsonrpc *answer)
+{
+	(void)answer;
+	p->relay.refusing--;
+}
+
+/* Says no to the backend in the client's place; not to a flood. */
 static void refuse_backend(struct relay *r, const struct jsonrpc *rpc, int code, const char *why)
 {
 	CLEANUP(buf_release) struct buf line = { 0 };
 	struct jsonrpc answer;
 
+	if (r->refusing == RELAY_MAX_REFUSING) {
+		log_debug("relay.dropped", "method=%.64s: the backend asks faster than it is refused", rpc->method);
+		return;
+	}
 	buf_init(&line, 4096);
 	if (!jsonrpc_write_error(&line, rpc->id, code, span_of(why), (struct span){ 0 }))
 		return;
 	jsonrpc_read(buf_span(&line), &answer);
-	relay_from_client(r, &answer, NULL);
+	r->refusing++;
+	relay_from_client(r, &answer, backend_refused);
 }
 
 static void ask_client(struct relay *r, const struct jsonrpc *rpc)
@@ -290,6 +301,8 @@ static void ask_client(struct relay *r, const struct jsonrpc *rpc)
 	if (is_blocked(r->part->shim, rpc->method)) {
 		journal_blocked(&r->part->journal, rpc->method, "", "the rules of this agent block this request of the backend");
 		refuse_backend(r, rpc, -32601, "the rules of this agent do not allow this request");
+	} else if (!server_requests_can(r->part->session.can_answer, rpc->method)) {
+		refuse_backend(r, rpc, -32601, "the client has not declared that it can answer this request");
 	} else if (map_size(r->asked) >= RELAY_MAX_ASKED || !jsonrpc_id_key(rpc->id, &key)) {
 		refuse_backend(r, rpc, -32603, "too many requests are waiting for the client");
 	} else if (!reply_message(r->part, rpc->root)) {

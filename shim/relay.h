@@ -7,7 +7,8 @@
 #include "shim/inbound.h"
 #include "shim/upstream.h"
 
-#define RELAY_MAX_ASKED 1024          /* the backend's requests the client has not answered */
+#define RELAY_MAX_ASKED    1024       /* the backend's requests the client has not answered */
+#define RELAY_MAX_REFUSING 16         /* above it they get no answer: each one is a request of ours */
 
 struct part;
 
@@ -16,6 +17,7 @@ struct relay {
 	struct list errands;          /* struct errand: on their way to the backend */
 	struct list waiting;          /* ... and those that wait for the rules in force */
 	struct map *asked;            /* ids of the backend's open requests */
+	unsigned refusing;            /* refusals of such requests on their way back */
 };
 
 void relay_init(struct relay *r, struct part *part);

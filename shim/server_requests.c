@@ -32,6 +32,25 @@ bool server_requests_block(const struct config_agent *a, const char *method)
 	return false;
 }
 
+unsigned server_requests_declared(struct json_value capabilities)
+{
+	struct features f = features_of(NULL);
+	unsigned declared = 0;
+
+	for (unsigned i = 0; i < FEATURES; i++)
+		if (json_get(capabilities, f.v[i].name).kind == JSON_OBJECT)
+			declared |= 1u << i;
+	return declared;
+}
+
+bool server_requests_can(unsigned declared, const char *method)
+{
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		if (strcmp(methods[i].method, method) == 0)
+			return declared >> methods[i].feature & 1;
+	return true;
+}
+
 /* ---- initialize ------------------------------------------------------------------------------------------------------------------ */
 struct cut {
 	struct features features;

@@ -7,6 +7,11 @@
 /* a: NULL blocks all. method: a request of the backend, or a notification of the client that belongs to one. */
 bool server_requests_block(const struct config_agent *a, const char *method);
 
+/* Which of them a client can answer, by its capabilities in initialize: one bit each. */
+unsigned server_requests_declared(struct json_value capabilities);
+/* False: this request of a backend needs a capability that is not among the declared ones. */
+bool server_requests_can(unsigned declared, const char *method);
+
 /* initialize without the capabilities that are blocked. False: none was declared, rpc goes as it is. Else *line holds the message and
  * *withheld a JSON array of what was taken out. */
 bool server_requests_withhold(const struct config_agent *a, const struct jsonrpc *rpc, struct buf *line, struct buf *withheld);

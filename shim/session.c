@@ -152,6 +152,7 @@ static void initialize(struct part *p, const struct jsonrpc *rpc)
 	note_text(json_get(info, "name"), p->session.client, sizeof(p->session.client));
 	note_text(json_get(info, "version"), p->session.client_version, sizeof(p->session.client_version));
 	log_info("session.initialize", "client=%s version=%s", p->session.client, p->session.client_version);
+	p->session.can_answer = server_requests_declared(json_get(rpc->params, "capabilities"));
 	p->session.phase = SESSION_OPENING;
 	open_session(p, rpc);
 }

@@ -21,6 +21,7 @@ struct session_state {
 	bool has_batches;        /* the revision is 2025-03-26, the only one with batches */
 	char revision[40];       /* as negotiated; "" = not yet */
 	uint8_t capabilities[32];    /* hash of what the backend was told of the client's */
+	unsigned can_answer;         /* server_requests_declared of the client */
 	char client[128], client_version[64];   /* clientInfo of initialize: the client's claim */
 };
 
