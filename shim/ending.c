@@ -13,12 +13,26 @@ static int64_t elapsed_ms(const struct ending *e)
 	return (clock_mono_us() - e->began_us) / 1000;
 }
 
-static bool is_idle(const struct shim *s)
+/* Nothing is with the backend any more; calls may still wait for the store to take their outcomes. */
+static bool has_landed(const struct shim *s)
 {
+	list_for_each(c, &s->calls, struct call, node)
+		if (call_is_in_flight(c))
+			return false;
 	for_each_part(p, s)
 		if (!part_is_idle(p))
 			return false;
-	return list_is_empty(&s->calls);
+	return true;
+}
+
+static bool is_idle(const struct shim *s)
+{
+	return list_is_empty(&s->calls) && has_landed(s);
+}
+
+static bool is_said(const struct shim *s)
+{
+	return host_is_flushed(&s->host) || s->host.is_gone;
 }
 
 static void give_up(struct loop_timer *t)
@@ -91,11 +105,11 @@ void ending_turn(struct ending *e)
 {
 	struct shim *s = e->shim;
 
-	if (e->phase == ENDING_EMPTYING && is_idle(s) && host_is_flushed(&s->host))
+	if (e->phase == ENDING_EMPTYING && is_idle(s) && is_said(s))
 		ending_begin(e, "end of input");
-	if (e->phase == ENDING_DRAINING && is_idle(s))
+	if (e->phase == ENDING_DRAINING && has_landed(s))
 		part(e);
-	if (e->phase == ENDING_PARTING && e->to_part == 0 && s->state.is_left && (host_is_flushed(&s->host) || s->host.is_gone))
+	if (e->phase == ENDING_PARTING && e->to_part == 0 && s->state.is_left && is_idle(s) && is_said(s))
 		e->phase = ENDING_OVER;
 }
 

@@ -5,6 +5,7 @@
 #include "shim/reply.h"
 #include "shim/server_requests.h"
 #include "shim/shim.h"
+#include "shim/tools_page.h"
 
 #define HELD_MAX       1024                  /* with so much held back, the client is not read */
 #define HELD_MAX_BYTES (8 * 1024 * 1024)
@@ -221,7 +222,9 @@ static void roots_changed(struct part *p, const struct jsonrpc *rpc)
 /* A governed request sent as a notification would run with nobody to answer to. */
 static void block(struct part *p, const struct jsonrpc *rpc)
 {
-	journal_blocked(&p->journal, rpc->method, "", "sent without an id, never forwarded");
+	CLEANUP(free_charp) char *tool = tools_name(json_get(rpc->params, "name"));
+
+	journal_blocked(&p->journal, rpc->method, tool ? tool : "", "sent without an id, never forwarded");
 }
 
 static const struct method {

@@ -135,7 +135,7 @@ void shim_run(struct shim *s)
 		host_flush(&s->host);
 		for_each_part(p, s)
 			journal_go_on(&p->journal);     /* behind the replies */
-		if (may_go_on(s))
+		if (turn_has_marked(&s->turn) || may_go_on(s))
 			loop_hurry(s->loop);
 		ending_turn(&s->ending);
 	}

@@ -10,16 +10,19 @@ void turn_open(struct turn *t, struct shim *shim)
 
 void turn_mark(struct turn *t, struct call *c)
 {
-	if (!list_is_empty(&c->marked))
-		return;
-	list_append(&t->marked, &c->marked);
-	loop_hurry(t->shim->loop);
+	if (list_is_empty(&c->marked))
+		list_append(&t->marked, &c->marked);
 }
 
 void turn_mark_all(struct shim *s)
 {
 	list_for_each(c, &s->calls, struct call, node)
 		turn_mark(&s->turn, c);
+}
+
+bool turn_has_marked(const struct turn *t)
+{
+	return !list_is_empty(&t->marked);
 }
 
 void turn_judge(struct turn *t)
