@@ -42,6 +42,7 @@ static void on_drained(void *arg)
 
 	for_each_part(p, s)
 		upstream_resume(p->upstream);
+	turn_mark_all(s);
 }
 
 static void on_signal(void *arg)

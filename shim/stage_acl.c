@@ -48,6 +48,8 @@ static enum step can_decide(struct call *c)
 {
 	struct shim *s = c->shim;
 
+	if (!host_has_room(&s->host))
+		return STEP_WAIT;               /* the client does not read: another answer would only pile up */
 	if (!state_is_open(&s->state))
 		return call_refuse_store(c, s->state.why);
 	if (s->state.is_behind)

@@ -1,0 +1,111 @@
+/* refusal: how a "no" is said. */
+#include "shim/refusal.h"
+#include "base/xalloc.h"
+#include "unit/unit.h"
+
+static char *said(const struct refusal *r, enum config_deny_as as)
+{
+	struct json_value id = { JSON_NUMBER, SPAN("7") };
+	struct buf out;
+
+	buf_init(&out, 100000);
+	ck_assert(refusal_write(r, id, "c1", as, &out));
+	return buf_take(&out);
+}
+
+static struct refusal full_window(struct limit_claim *claim, bool is_held, int64_t retry_after_ms)
+{
+	struct limit_refusal why = { .claim = claim, .used = is_held ? 0 : 3, .held = is_held ? 3 : 0,
+		.retry_after_ms = retry_after_ms, .is_held = is_held };
+	struct refusal r;
+
+	refusal_set_limit(&r, "x", &why);
+	return r;
+}
+
+static char key[] = "k";
+
+START_TEST(an_error_holds_code_sentence_and_data)
+{
+	struct refusal r;
+	refusal_set(&r, REFUSED_APPROVAL, "%s says \"no\"", "who");
+	CLEANUP(free_charp) char *text = said(&r, DENY_AS_ERROR);
+
+	ck_assert_str_eq(text, "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32004,\"message\":\"who says \\\"no\\\"\","
+		"\"data\":{\"reason\":\"refused\",\"executed\":\"no\",\"request_id\":\"c1\"}}}");
+}
+END_TEST
+
+START_TEST(as_a_result_it_is_the_sentence_alone)
+{
+	struct refusal r;
+	refusal_set(&r, REFUSED_DENIED, "no such tool");
+	CLEANUP(free_charp) char *text = said(&r, DENY_AS_RESULT);
+
+	ck_assert_str_eq(text, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"no such tool\"}],"
+		"\"isError\":true}}");
+}
+END_TEST
+
+START_TEST(a_malformed_call_is_an_error_whatever_the_agent_wants)
+{
+	struct refusal r;
+	refusal_set(&r, REFUSED_INVALID, "needs a name");
+	CLEANUP(free_charp) char *text = said(&r, DENY_AS_RESULT);
+
+	ck_assert_ptr_nonnull(strstr(text, "\"code\":-32602"));
+}
+END_TEST
+
+START_TEST(nothing_tells_a_denied_tool_from_an_unknown_one)
+{
+	struct refusal denied, unknown;
+	refusal_set(&denied, REFUSED_DENIED, "agent a has no tool t");
+	refusal_set(&unknown, REFUSED_UNKNOWN_TOOL, "agent a has no tool t");
+	snprintf(denied.rule, sizeof(denied.rule), "tool_denylist t");
+	CLEANUP(free_charp) char *one = said(&denied, DENY_AS_ERROR);
+	CLEANUP(free_charp) char *other = said(&unknown, DENY_AS_ERROR);
+
+	ck_assert_str_eq(one, other);
+}
+END_TEST
+
+START_TEST(a_full_window_is_named_with_its_count_and_time)
+{
+	struct limit_claim claim = { .key = key, .scope = LIMIT_AGENT_TOOL, .tool = "get_weather", .window_ms = 60000, .max_count = 3 };
+	struct refusal r = full_window(&claim, false, 41500);
+	CLEANUP(free_charp) char *text = said(&r, DENY_AS_ERROR);
+
+	ck_assert_str_eq(r.sentence, "rate limit for get_weather: 3 of 3 calls in 1m used by this agent; next free in 42 s. "
+		"The call was not executed.");
+	ck_assert_ptr_nonnull(strstr(text, "\"code\":-32002"));
+	ck_assert_ptr_nonnull(strstr(text, "\"retry_after_ms\":41500"));
+	ck_assert_ptr_nonnull(strstr(text, "\"window\":60000,\"max_count\":3,\"used\":3,\"held\":0"));
+}
+END_TEST
+
+START_TEST(a_window_full_of_holds_has_a_reason_of_its_own)
+{
+	struct limit_claim claim = { .key = key, .scope = LIMIT_GLOBAL, .tool = "*", .window_ms = 86400000, .max_count = 3 };
+	struct refusal r = full_window(&claim, true, 90 * 60000);
+
+	ck_assert_int_eq(r.reason, REFUSED_HELD);
+	ck_assert_str_eq(r.sentence, "rate limit for all tools of backend x: 3 of 3 calls in 1d held for waiting calls by all agents "
+		"together; next free in 90 min. The call was not executed.");
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("refusal");
+	TCase *t = tcase_create("refusal");
+
+	tcase_add_test(t, an_error_holds_code_sentence_and_data);
+	tcase_add_test(t, as_a_result_it_is_the_sentence_alone);
+	tcase_add_test(t, a_malformed_call_is_an_error_whatever_the_agent_wants);
+	tcase_add_test(t, nothing_tells_a_denied_tool_from_an_unknown_one);
+	tcase_add_test(t, a_full_window_is_named_with_its_count_and_time);
+	tcase_add_test(t, a_window_full_of_holds_has_a_reason_of_its_own);
+	suite_add_tcase(s, t);
+	return s;
+}
