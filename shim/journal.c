@@ -143,7 +143,7 @@ void journal_blocked(struct journal *j, const char *method, const char *tool, co
 	struct row *row;
 
 	log_warn("message.blocked", "method=%.64s: %s", method, why);
-	(void)state_is_open(&j->shim->state);
+	(void)state_is_open(&j->part->shim->state);
 	if (!journal_is_first(j, &of))
 		return;
 	row = row_new(j, j->part->name, tool);
