@@ -105,12 +105,13 @@ static void become_command(const struct launch *l)
 
 /* All signals stay blocked. Descriptors are closed so that nobody waits for their end in vain: the client for the end of our stdout,
  * other processes for the write gate. */
-static void keep(int lifeline)
+static void keep(int lifeline, int our_end)
 {
 	char byte;
 	ssize_t n;
 
 	(void)setpgid(0, 0);
+	(void)close(our_end);              /* before all: with it open, the end would never come */
 	(void)dup2(lifeline, STDIN_FILENO);
 	close_from(STDIN_FILENO + 1);
 #ifndef __APPLE__
@@ -229,7 +230,7 @@ static enum err fork_keeper(struct child *c, struct problem *why)
 		return no_process(why);
 	pid_t pid = fork();
 	if (pid == 0)
-		keep(end);
+		keep(end, c->lifeline);
 	close_fdp(&end);
 	if (pid < 0)
 		return no_process(why);
