@@ -19,6 +19,23 @@ bool inbounds_have_room(const struct inbounds *t)
 	return map_size(t->by_id) < INBOUND_MAX_OPEN && t->bytes < INBOUND_MAX_BYTES;
 }
 
+bool inbounds_take_loose(const struct inbounds *t)
+{
+	return t->loose_n < INBOUND_MAX_LOOSE && t->loose_bytes < INBOUND_MAX_BYTES;
+}
+
+static void count(struct inbounds *t, const struct inbound *in, bool is_in)
+{
+	size_t n = in->rpc.root.text.len;
+	bool is_loose = in->key.len == 0;
+
+	t->bytes = is_in ? t->bytes + n : t->bytes - n;
+	if (!is_loose)
+		return;
+	t->loose_n = is_in ? t->loose_n + 1 : t->loose_n - 1;
+	t->loose_bytes = is_in ? t->loose_bytes + n : t->loose_bytes - n;
+}
+
 static void move_span(struct json_value *v, const char *from, char *to)
 {
 	if (v->kind != JSON_NONE)
@@ -48,7 +65,7 @@ enum inbound_answer inbound_take(struct inbounds *t, const struct jsonrpc *rpc, 
 	}
 	copy_message(in, rpc);
 	in->table = t;
-	t->bytes += rpc->root.text.len;
+	count(t, in, true);
 	if (in->key.len > 0)
 		map_set(t->by_id, buf_span(&in->key), in);
 	return INBOUND_TAKEN;
@@ -57,7 +74,7 @@ enum inbound_answer inbound_take(struct inbounds *t, const struct jsonrpc *rpc, 
 void inbound_release(struct inbound *in)
 {
 	if (in->table) {
-		in->table->bytes -= in->rpc.root.text.len;
+		count(in->table, in, false);
 		if (in->key.len > 0)
 			map_remove(in->table->by_id, buf_span(&in->key));
 	}

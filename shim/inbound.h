@@ -6,12 +6,14 @@
 
 #define INBOUND_MAX_OPEN  256                    /* requests not yet answered: as many connections to the backend at most */
 #define INBOUND_MAX_BYTES (16 * 1024 * 1024)     /* of all messages open; one more is taken, whatever its size */
+#define INBOUND_MAX_LOOSE 256                    /* notifications and answers on their way to the backend */
 
 enum inbound_kind { INBOUND_RELAYED, INBOUND_LISTING, INBOUND_CALL };
 
 struct inbounds {
 	struct map *by_id;                       /* struct inbound */
 	size_t bytes;
+	size_t loose_n, loose_bytes;             /* those that are no requests */
 };
 
 struct inbound {
@@ -29,6 +31,9 @@ void inbounds_init(struct inbounds *t);
 void inbounds_release(struct inbounds *t);       /* every inbound must be released */
 
 bool inbounds_have_room(const struct inbounds *t);   /* for one more request */
+/* ... for one more notification or answer: these always come to an end, so that to wait for room is no deadlock, whatever waits for
+ * an answer that is still to be read. */
+bool inbounds_take_loose(const struct inbounds *t);
 
 /* Copies the message. Anything but TAKEN leaves *in empty. */
 MUST_USE enum inbound_answer inbound_take(struct inbounds *t, const struct jsonrpc *rpc, enum inbound_kind kind, struct inbound *in);

@@ -269,28 +269,66 @@ static bool is_blocked(const struct shim *s, const char *method)
 	return server_requests_block(config_agent(s->rules.current->config, s->agent), method);
 }
 
-static void backend_refused(struct part *p, const struct jsonrpc *answer)
+struct owed {
+	struct list node;
+	struct buf line;
+};
+
+static void owed_free(struct relay *r, struct owed *o)
 {
-	(void)answer;
-	p->relay.refusing--;
+	list_remove(&o->node);
+	r->owed_n--;
+	buf_release(&o->line);
+	free(o);
 }
 
-/* Says no to the backend in the client's place; not to a flood. */
+static void refused(struct part *p, const struct jsonrpc *answer);
+
+static void pay(struct relay *r)
+{
+	struct owed *o;
+
+	while (r->refusing_n < RELAY_MAX_REFUSING && (o = list_first(&r->owed, struct owed, node)) != NULL) {
+		struct jsonrpc answer;
+		r->refusing_n++;
+		jsonrpc_read(buf_span(&o->line), &answer);
+		relay_from_client(r, &answer, refused);
+		owed_free(r, o);
+	}
+}
+
+static void refused(struct part *p, const struct jsonrpc *answer)
+{
+	(void)answer;
+	p->relay.refusing_n--;
+	if (p->shim->ending.phase == ENDING_NOT)
+		pay(&p->relay);
+}
+
+static void note_dropped(struct relay *r)
+{
+	if (!r->has_dropped)
+		log_warn("relay.dropped", "the backend asks faster than it can be refused");
+	r->has_dropped = true;
+}
+
+/* Says no to the backend in the client's place, a few at a time. */
 static void refuse_backend(struct relay *r, const struct jsonrpc *rpc, int code, const char *why)
 {
-	CLEANUP(buf_release) struct buf line = { 0 };
-	struct jsonrpc answer;
+	struct owed *o;
 
-	if (r->refusing == RELAY_MAX_REFUSING) {
-		log_debug("relay.dropped", "method=%.64s: the backend asks faster than it is refused", rpc->method);
+	if (r->owed_n >= RELAY_MAX_OWED) {
+		note_dropped(r);
 		return;
 	}
-	buf_init(&line, 4096);
-	if (!jsonrpc_write_error(&line, rpc->id, code, span_of(why), (struct span){ 0 }))
-		return;
-	jsonrpc_read(buf_span(&line), &answer);
-	r->refusing++;
-	relay_from_client(r, &answer, backend_refused);
+	o = xcalloc(1, sizeof(*o));
+	list_append(&r->owed, &o->node);
+	r->owed_n++;
+	buf_init(&o->line, 4096);
+	if (jsonrpc_write_error(&o->line, rpc->id, code, span_of(why), (struct span){ 0 }))
+		pay(r);
+	else
+		owed_free(r, o);
 }
 
 static void ask_client(struct relay *r, const struct jsonrpc *rpc)
@@ -312,6 +350,16 @@ static void ask_client(struct relay *r, const struct jsonrpc *rpc)
 	}
 }
 
+/* The backend wants no answer any more: a late one is dropped. */
+static void note_cancelled(struct relay *r, const struct jsonrpc *rpc)
+{
+	CLEANUP(buf_release) struct buf key = { 0 };
+
+	buf_init(&key, 8 * JSONRPC_MAX_ID_BYTES);
+	if (strcmp(rpc->method, "notifications/cancelled") == 0 && jsonrpc_id_key(json_get(rpc->params, "requestId"), &key))
+		map_remove(r->asked, buf_span(&key));
+}
+
 void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
 {
 	switch (rpc->kind) {
@@ -320,6 +368,7 @@ void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
 		break;
 	case JSONRPC_NOTIFICATION:
 		tools_notice(&r->part->tools, rpc);
+		note_cancelled(r, rpc);
 		if (!requests_may_show(r->part, rpc))
 			log_info("relay.hidden", "method=%.64s", rpc->method);
 		else if (!reply_message(r->part, rpc->root))
@@ -352,10 +401,15 @@ void relay_init(struct relay *r, struct part *part)
 	*r = (struct relay){ .part = part, .asked = map_new() };
 	list_init(&r->errands);
 	list_init(&r->waiting);
+	list_init(&r->owed);
 }
 
 void relay_release(struct relay *r)
 {
+	struct owed *o;
+
+	while ((o = list_first(&r->owed, struct owed, node)) != NULL)
+		owed_free(r, o);
 	map_free(r->asked, NULL);
 	r->asked = NULL;
 }

@@ -8,7 +8,8 @@
 #include "shim/upstream.h"
 
 #define RELAY_MAX_ASKED    1024       /* the backend's requests the client has not answered */
-#define RELAY_MAX_REFUSING 16         /* above it they get no answer: each one is a request of ours */
+#define RELAY_MAX_REFUSING 4          /* answers of our own on their way to the backend ... */
+#define RELAY_MAX_OWED     1024       /* ... and those that wait for these; a backend that asks on gets none */
 
 struct part;
 
@@ -17,7 +18,9 @@ struct relay {
 	struct list errands;          /* struct errand: on their way to the backend */
 	struct list waiting;          /* ... and those that wait for the rules in force */
 	struct map *asked;            /* ids of the backend's open requests */
-	unsigned refusing;            /* refusals of such requests on their way back */
+	struct list owed;             /* struct owed: our refusals of others */
+	unsigned owed_n, refusing_n;
+	bool has_dropped;
 };
 
 void relay_init(struct relay *r, struct part *part);

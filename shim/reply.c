@@ -57,23 +57,28 @@ static bool copy(struct buf *out, const char *from, const char *to)
 	return json_append_line((struct json_value){ JSON_OBJECT, { from, (size_t)(to - from) } }, out);
 }
 
-static bool write_answer(const struct jsonrpc *answer, struct json_value id, bool is_call, struct buf *out)
+static bool write_whole(const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
 	struct span all = answer->root.text, theirs = answer->id.text;
 
-	if (buf_reserve(out, all.len + id.text.len) && copy(out, all.at, theirs.at) && buf_append_span(out, id.text) &&
-	    copy(out, theirs.at + theirs.len, all.at + all.len))
+	return buf_reserve(out, all.len - theirs.len + id.text.len) && copy(out, all.at, theirs.at) && buf_append_span(out, id.text) &&
+	       copy(out, theirs.at + theirs.len, all.at + all.len);
+}
+
+bool reply_write_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out, bool *is_replaced)
+{
+	*is_replaced = !write_whole(answer, id, out);
+	if (!*is_replaced)
 		return true;
 	buf_clear(out);
-	return reply_write_too_long(id, all.len, is_call, out);
+	return reply_write_too_long(id, answer->root.text.len, false, out);
 }
 
-bool reply_write_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out)
+bool reply_write_call_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out, bool *is_replaced)
 {
-	return write_answer(answer, id, false, out);
-}
-
-bool reply_write_call_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out)
-{
-	return write_answer(answer, id, true, out);
+	*is_replaced = !write_whole(answer, id, out);
+	if (!*is_replaced)
+		return true;
+	buf_clear(out);
+	return reply_write_too_long(id, answer->root.text.len, true, out);
 }

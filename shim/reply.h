@@ -10,9 +10,11 @@ void reply_error(struct part *p, struct json_value id, int code, const char *tex
 /* data: JSON, may be empty. */
 void reply_error_data(struct part *p, struct json_value id, int code, const char *text, struct span data);
 /* The backend's answer as a line, its very bytes but for the id, which stands as the client spelled it ("\u0031" is "1", yet not every
- * client knows). Too long for the client: an error that says so, a tool result for is_call. False: cap passed, cannot be. */
-MUST_USE bool reply_write_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out);
-MUST_USE bool reply_write_call_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out);
+ * client knows). Too long for the client: an error that says so, a tool result for a call, and *is_replaced is set. False: cap passed,
+ * cannot be. */
+#define REPLY_REPLACED "longer than an MCP client can read: an error was said in its place"     /* for the audit */
+MUST_USE bool reply_write_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out, bool *is_replaced);
+MUST_USE bool reply_write_call_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out, bool *is_replaced);
 MUST_USE bool reply_write_too_long(struct json_value id, size_t bytes, bool is_call, struct buf *out);
 /* Takes the text of b, which must be one message, and queues it. */
 void reply_buf(struct part *p, struct buf *b);

@@ -198,7 +198,7 @@ static bool is_filtered(const struct part *p, const struct request_kind *k)
 	return a.verdict != ACL_ALLOWED || acl_restricts(a.grant, k->listed);
 }
 
-static bool write_list(struct part *p, const struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
+static bool write_list(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
 	struct view v = { p->shim->rules.current->config, subject(p), q->kind };
 	struct page_edit edit = { q->kind->list, look, &v };
@@ -206,6 +206,7 @@ static bool write_list(struct part *p, const struct request *q, const struct jso
 	if (page_rewrite(answer, id, &edit, out))
 		return true;
 	buf_clear(out);
+	q->is_replaced = true;
 	return reply_write_too_long(id, answer->root.text.len, false, out);
 }
 
@@ -224,7 +225,7 @@ bool request_write_answer(struct part *p, struct request *q, const struct jsonrp
 	request_note(q, answer);
 	if (q->kind->list)
 		(void)rules_look(&p->shim->rules);    /* by the rules as they are now, or as they were if they cannot be settled yet */
-	return is_filtered(p, q->kind) ? write_list(p, q, answer, id, out) : reply_write_answer(answer, id, out);
+	return is_filtered(p, q->kind) ? write_list(p, q, answer, id, out) : reply_write_answer(answer, id, out, &q->is_replaced);
 }
 
 /* An agent does not hear of a resource it may not read. */
@@ -270,6 +271,8 @@ static const char *message_of(const struct request *q, struct request_end how)
 {
 	if (how.refusal)
 		return how.refusal->sentence;
+	if (q->is_replaced)
+		return REPLY_REPLACED;
 	return how.delivery && q->outcome == OUTCOME_NONE ? how.delivery->cause : NULL;
 }
 

@@ -20,6 +20,7 @@ struct request {
 	enum outcome outcome;                /* of an answer; NONE = none came */
 	int code;
 	size_t result_bytes;
+	bool is_replaced;                    /* the answer was too long for the client */
 };
 
 void request_begin(struct request *q, const struct jsonrpc *rpc);

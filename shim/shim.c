@@ -15,7 +15,7 @@ static void on_line(void *arg, struct span line)
 static bool may_take(void *arg)
 {
 	const struct shim *s = arg;
-	return session_may_take(&s->parts->session);
+	return session_may_take(&s->parts->session) && inbounds_take_loose(&s->parts->inbounds);
 }
 
 static void on_oversize(void *arg, size_t cap)

@@ -138,10 +138,13 @@ static void left(struct delivery *d)
 static void keep_reply(struct call *c, const struct jsonrpc *response)
 {
 	struct buf line;
+	bool is_replaced = false;
 
 	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (!reply_write_call_answer(response, c->in.rpc.id, &line))
+	if (!reply_write_call_answer(response, c->in.rpc.id, &line, &is_replaced))
 		buf_clear(&line);
+	if (is_replaced)
+		snprintf(c->outcome.cause, sizeof(c->outcome.cause), "%s", REPLY_REPLACED);
 	c->reply_bytes = line.len;
 	c->reply = buf_take(&line);
 }

@@ -146,6 +146,7 @@ static void answer_client(struct listing *l, const struct jsonrpc *answer)
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (!tools_page_rewrite(answer, l->in.rpc.id, &view, &line)) {
 		buf_clear(&line);
+		l->request.is_replaced = true;
 		if (!reply_write_too_long(l->in.rpc.id, answer->root.text.len, false, &line))
 			return;
 	}
