@@ -14,6 +14,7 @@ import { until } from '../lib/until.mjs';
 
 const program = fileURLToPath(new URL('../lib/stdio_server.mjs', import.meta.url));
 const SECOND = 1000 * patience;
+const END_MS = 2000 * patience;   // alone it is 0.8 s at most; SDK clients send signals after two
 
 class Server {
   constructor(place, habits) {
@@ -226,14 +227,14 @@ describe('stdio child', suite, () => {
   describe('the end', suite, () => {
     for (const habits of [[], ['stays'], ['stays', 'ignores-sigterm'], ['has-grandchild'], ['has-grandchild', 'stays', 'ignores-sigterm']]) {
       const what = habits.join(', ') || 'polite';
-      test(`of stdin, server ${what}: within a second, nothing is left`, async (t) => {
+      test(`of stdin, server ${what}: in time, nothing is left`, async (t) => {
         const { place, server } = setUp(t, { habits });
         const shim = await openShim(place);
         await shim.call('echo');
         const pids = [server.pid(), ...habits.includes('has-grandchild') ? [server.pid('grandchild')] : []];
         const { code, ms } = await shim.end();
         assert.equal(code, 0);
-        assert.ok(ms < 1.2 * SECOND, `${ms} ms`);
+        assert.ok(ms < END_MS, `${ms} ms`);
         await assertGone(server, ...pids);
         assert.equal(server.count('end of input'), 1);
       });
@@ -255,7 +256,7 @@ describe('stdio child', suite, () => {
       await until(() => server.count('call hang') === 1, { what: 'the call at the server' });
       const { code, ms } = await shim.end();
       assert.equal(code, 0);
-      assert.ok(ms < 1.2 * SECOND, `${ms} ms`);
+      assert.ok(ms < END_MS, `${ms} ms`);
       await assertGone(server, server.pid());
       const outcomes = (await place.auditRows()).filter((row) => row.kind === 'outcome');
       assert.match(JSON.stringify(outcomes), /unknown/);
