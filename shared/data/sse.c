@@ -28,10 +28,35 @@ static bool set(struct buf *b, struct span value)
 	return buf_append_span(b, value);
 }
 
+/* The last bytes of what came so far, and of part. */
+static bool keep_tail(struct sse *s, struct span part)
+{
+	size_t room = s->data.cap_bytes < SSE_TAIL_BYTES ? s->data.cap_bytes : SSE_TAIL_BYTES;
+	size_t old = part.len < room ? room - part.len : 0;
+	char tail[SSE_TAIL_BYTES];
+
+	old = s->data.len < old ? s->data.len : old;
+	if (old)
+		memcpy(tail, s->data.data + s->data.len - old, old);
+	if (!s->is_oversize)
+		buf_release(&s->data);
+	buf_clear(&s->data);
+	s->is_oversize = true;
+	part = part.len > room ? (struct span){ part.at + part.len - room, room } : part;
+	return buf_append(&s->data, tail, old) && buf_append_span(&s->data, part);
+}
+
+static bool add_data(struct sse *s, struct span part)
+{
+	if (!s->is_oversize && buf_append_span(&s->data, part))
+		return true;
+	return s->skips_oversize && keep_tail(s, part);
+}
+
 /* A second data field of an event starts a new line of its data. */
 static bool begin_data(struct sse *s)
 {
-	bool fits = !s->has_data || buf_append_char(&s->data, '\n');
+	bool fits = !s->has_data || add_data(s, SPAN("\n"));
 
 	s->has_data = s->has_fields = true;
 	return fits;
@@ -57,7 +82,7 @@ static void set_retry(struct sse *s, struct span value)
 static bool take_field(struct sse *s, struct span name, struct span value)
 {
 	if (span_is(name, "data"))
-		return begin_data(s) && buf_append_span(&s->data, value);
+		return begin_data(s) && add_data(s, value);
 	if (span_is(name, "event")) {
 		s->has_fields = true;
 		return set(&s->type, value);
@@ -93,13 +118,14 @@ static bool dispatch(struct sse *s, sse_event_fn *fn, void *arg)
 		.data = buf_span(&s->data),
 		.last_id = buf_span(&s->last_id),
 		.retry_ms = s->retry_ms,
+		.is_oversize = s->is_oversize,
 	};
 	bool goes_on = !s->has_fields || fn(arg, &event);
 
 	buf_clear(&s->data);
 	buf_clear(&s->type);
 	s->retry_ms = -1;
-	s->has_data = s->has_fields = false;
+	s->has_data = s->has_fields = s->is_oversize = false;
 	return goes_on;
 }
 
@@ -134,7 +160,7 @@ static bool switch_to_data(struct sse *s)
 	char first = s->line.data[5];
 	buf_clear(&s->line);
 	s->is_in_data = true;
-	return begin_data(s) && (first == ' ' || buf_append_char(&s->data, first));
+	return begin_data(s) && (first == ' ' || add_data(s, (struct span){ &first, 1 }));
 }
 
 /* A part of a line that does not stand in one chunk. A value of data goes straight to its place, so
@@ -144,7 +170,7 @@ static bool keep_part(struct sse *s, struct span part)
 	if (!s->is_in_data && s->line.len < DATA_HEAD_BYTES &&
 		(!move(&s->line, DATA_HEAD_BYTES - s->line.len, &part) || !switch_to_data(s)))
 		return false;
-	return buf_append_span(s->is_in_data ? &s->data : &s->line, part);
+	return s->is_in_data ? add_data(s, part) : buf_append_span(&s->line, part);
 }
 
 /* The last part of a line. */
