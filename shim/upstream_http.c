@@ -12,6 +12,7 @@ static void exchange_release(struct exchange *x)
 {
 	loop_timer_clear(&x->limit);
 	stream_release(&x->rest);
+	buf_release(&x->own);
 	if (x->reading == READ_SSE)
 		sse_release(&x->sse);
 }
@@ -125,16 +126,20 @@ static void exchange_start(struct exchange *x)
 	struct http_upstream *u = x->u;
 	struct delivery *d = x->d;
 
+	if (!lives_translate(x)) {
+		exchange_conclude(x, FATE_NOT_SENT, "the session in which the backend asked is over", false);
+		return;
+	}
+	list_append(&u->running, &x->node);
 	if (x->is_opener)
 		u->opener = x;
-	list_append(&u->running, &x->node);
 	x->session = u->session;
 	x->is_on_wire = true;
 	x->status = 0;
 	x->retry_after_ms = -1;
 	x->request.method = "POST";
 	x->request.headers = session_headers(u, x);
-	x->request.content = d->body;
+	x->request.content = x->own.len > 0 ? buf_span(&x->own) : d->body;
 	x->request.is_once = d->is_once;
 	x->request.timeout_ms = d->timeout_ms;
 	x->request.may_leave = may_leave;
@@ -222,6 +227,8 @@ void exchange_settled(struct exchange *x)
 
 void exchange_conclude(struct exchange *x, enum fate fate, const char *cause, bool may_repeat)
 {
+	if (!x->is_on_wire)
+		list_remove(&x->node); /* before its end sets others going */
 	exchange_finish(x, fate, cause, may_repeat);
 	exchange_settled(x);
 }

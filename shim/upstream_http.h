@@ -4,6 +4,7 @@
  *   upstream_http_answer.c   what an answer means: HTTP status, JSON body, event stream
  *   upstream_http_session.c  headers, session id, opening, DELETE
  *   upstream_http_renew.c    opening anew after the backend forgot us, and what the client had set up in the old session
+ *   upstream_http_lives.c    ids of the backend's requests in such a session
  *   upstream_http_stream.c   event streams by GET: the backend's own, the rest of an answer that broke off, that of HTTP+SSE
  *   upstream_sse.c           HTTP+SSE: how it is found out, where to POST, answers that come on the one stream */
 #pragma once
@@ -33,6 +34,7 @@ struct exchange {
 	unsigned session;              /* the session whose headers it bore; 0 = none */
 	enum exchange_reading reading;
 	struct buf json;
+	struct buf own;                /* sent in place of the delivery's body; empty = not */
 	struct sse sse;
 	size_t drained_bytes;
 	struct stream rest;            /* of an event stream that ended before the answer */
@@ -120,7 +122,7 @@ void answer_end(struct exchange *x, const struct http_end *end);   /* finishes x
 void answer_explain(struct exchange *x);                            /* x->cause from its status */
 void answer_explain_status(int status, int64_t retry_after_ms, char *out, size_t size);
 /* A message that came on the session's own stream. */
-void answer_unasked(struct http_upstream *u, struct span data);
+void answer_unasked(struct http_upstream *u, const struct sse_event *event);
 
 /* ---- upstream_http_session.c ----------------------------------------------------------------------------------------------- */
 MUST_USE enum err session_init(struct http_upstream *u, struct problem *why);   /* resolves the configured headers */
@@ -145,6 +147,10 @@ void renew_later(struct http_upstream *u);                       /* the same soo
 void renew_was_worth_it(struct http_upstream *u);                /* something was answered: the next renew_later is soon again */
 void renew_go_on(struct http_upstream *u);                       /* after initialized: what else must be set up */
 void renew_opened(struct http_upstream *u, const struct jsonrpc *response);  /* tells the client what may have changed */
+
+/* ---- upstream_http_lives.c -------------------------------------------------------------------------------------------------- */
+void lives_tell(struct http_upstream *u, const struct jsonrpc *m);   /* a request or notification of the backend */
+MUST_USE bool lives_translate(struct exchange *x);               /* false: the question it answers was asked in a session that is over */
 
 /* ---- upstream_sse.c --------------------------------------------------------------------------------------------------------- */
 void sse_upstream_init(struct http_upstream *u);

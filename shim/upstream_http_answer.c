@@ -99,7 +99,7 @@ static void on_message(struct exchange *x, const struct jsonrpc *m)
 {
 	switch (m->kind) {
 	case JSONRPC_REQUEST:
-	case JSONRPC_NOTIFICATION: x->u->o.events.message(x->u->o.events.arg, m); break;
+	case JSONRPC_NOTIFICATION: lives_tell(x->u, m); break;
 	case JSONRPC_RESULT:
 	case JSONRPC_ERROR: on_response(x, m); break;
 	case JSONRPC_INVALID:
@@ -154,7 +154,7 @@ static void to_session(void *arg, const struct jsonrpc *m)
 	struct exchange *x = is_response ? answer_owner(u, m->id) : NULL;
 
 	if (m->kind == JSONRPC_REQUEST || m->kind == JSONRPC_NOTIFICATION)
-		u->o.events.message(u->o.events.arg, m);
+		lives_tell(u, m);
 	else if (x)
 		answer(x, m);
 	else
@@ -164,9 +164,38 @@ static void to_session(void *arg, const struct jsonrpc *m)
 		exchange_settled(x);
 }
 
-void answer_unasked(struct http_upstream *u, struct span data)
+/* JSON of which only the end is there: {"result":...,"jsonrpc":"2.0","id":7} is how the official SDKs write an answer. */
+static struct json_value id_at_end(struct span tail)
 {
-	read_text(u, data, to_session, u);
+	static const char key[] = "\"id\":";
+	struct json_value id = { 0 };
+
+	for (size_t n = sizeof(key); n < tail.len; n++) {
+		struct span rest = { tail.at + tail.len - n, n };
+		if (memcmp(rest.at, key, sizeof(key) - 1) == 0 && rest.at[rest.len - 1] == '}') {
+			struct span value = { rest.at + sizeof(key) - 1, rest.len - sizeof(key) };
+			return jsonscan_check(value, &id, NULL) == JSONSCAN_OK ? id : (struct json_value){ 0 };
+		}
+	}
+	return id;
+}
+
+static void oversize_unasked(struct http_upstream *u, struct span tail)
+{
+	struct json_value id = id_at_end(tail);
+	struct exchange *x = id.kind == JSON_STRING || id.kind == JSON_NUMBER ? answer_owner(u, id) : NULL;
+
+	log_warn("upstream.answer", "backend=%s why=\"an event was larger than max_body\"", u->o.backend->name);
+	if (x)
+		exchange_conclude(x, FATE_UNKNOWN, "the answer is too large", false);
+}
+
+void answer_unasked(struct http_upstream *u, const struct sse_event *event)
+{
+	if (event->is_oversize)
+		oversize_unasked(u, event->data);
+	else
+		read_text(u, event->data, to_session, u);
 }
 
 /* ---- an event stream that ended before the answer ------------------------------------------------------------------------ */
@@ -175,7 +204,9 @@ static void rest_event(struct stream *s, const struct sse_event *event)
 {
 	struct exchange *x = container_of(s, struct exchange, rest);
 
-	if (span_is(event->type, "message"))
+	if (event->is_oversize)
+		exchange_finish(x, FATE_UNKNOWN, "the answer is too large", false);
+	else if (span_is(event->type, "message"))
 		read_text(x->u, event->data, to_exchange, x);
 }
 
@@ -345,15 +376,18 @@ static void follow(struct exchange *x)
 	x->hops++;
 }
 
-static bool bore_session_id(const struct exchange *x)
+/* So that its status may speak of the session. */
+static bool stood_in_session(const struct exchange *x)
 {
-	return x->session > 0 && x->u->has_session_id && !session_is_initialize(x->d->message);
+	bool has_name = x->u->has_session_id || x->u->sse == SSE_OPEN;
+
+	return x->session > 0 && has_name && !session_is_initialize(x->d->message);
 }
 
 /* An HTTP status that is no success; what is to be read of its body. */
 static enum exchange_reading judge_failure(struct exchange *x, bool is_json)
 {
-	if (x->status == 404 && (bore_session_id(x) || x->u->sse == SSE_OPEN))
+	if (x->status == 404 && stood_in_session(x))
 		finish_lost_session(x);
 	else if (x->status == 307 || x->status == 308)
 		follow(x);
@@ -411,7 +445,7 @@ static bool says_session_is_unknown(const struct exchange *x, const struct jsonr
 	int64_t code = 0;
 	bool is_said = false;
 
-	if (x->status != 400 || !bore_session_id(x) || m->kind != JSONRPC_ERROR)
+	if (x->status != 400 || !stood_in_session(x) || m->kind != JSONRPC_ERROR)
 		return false;
 	char *text = json_text(json_get(m->error, "message"), 512);
 	if (text && json_to_i64(json_get(m->error, "code"), &code) && code == -32000)

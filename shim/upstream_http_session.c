@@ -141,7 +141,7 @@ void session_open(struct exchange *x, const struct jsonrpc *response)
 static void unasked(struct stream *s, const struct sse_event *event)
 {
 	if (span_is(event->type, "message"))
-		answer_unasked(s->u, event->data);
+		answer_unasked(s->u, event);
 }
 
 /* 405 says that no such stream is offered; 404 and 501 are met too, from servers whose session is alive. */

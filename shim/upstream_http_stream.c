@@ -85,8 +85,10 @@ static struct buf *on_head(struct http_request *r)
 
 	s->is_open = status >= 200 && status < 300 && http_media_type_is(r, "text/event-stream") &&
 	             http_header(r, "Content-Encoding").len == 0;
-	if (s->is_open)
+	if (s->is_open) {
 		sse_init(&s->sse, (size_t)s->u->o.backend->max_body_bytes);
+		s->sse.skips_oversize = true;   /* others wait on this stream too */
+	}
 	return NULL;
 }
 

@@ -67,7 +67,7 @@ static void on_event(struct stream *s, const struct sse_event *event)
 	if (s->u->sse != SSE_OPEN && span_is(event->type, "endpoint"))
 		on_endpoint(s->u, event->data);
 	else if (s->u->sse == SSE_OPEN && span_is(event->type, "message"))
-		answer_unasked(s->u, event->data);
+		answer_unasked(s->u, event);
 }
 
 static void on_ended(struct stream *s, enum stream_verdict how, int status)
