@@ -35,4 +35,5 @@ MUST_USE enum err shim_init(struct shim *s, struct start *start, struct problem 
 void shim_release(struct shim *s);
 void shim_run(struct shim *s);               /* until the session is over */
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it declares its variable */
 #define for_each_part(p, s) for (struct part *p = (s)->parts; p < (s)->parts + (s)->parts_n; p++)
