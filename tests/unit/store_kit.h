@@ -323,6 +323,17 @@ static inline int64_t file_number(const struct kit *k, const char *sql)
 	return n;
 }
 
+static inline void kit_sql(const struct kit *k, const char *sql)
+{
+	char *path = path_join(k->folder, "aegis.db");
+	sqlite3 *db = NULL;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+	sqlite3_close(db);
+	free(path);
+}
+
 static inline char *kit_path(const struct kit *k, const char *name)
 {
 	return path_join(k->folder, name);

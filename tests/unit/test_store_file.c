@@ -1,10 +1,9 @@
-/* The database is missing, taken away, replaced, damaged, locked, full or newer: refused with the
+/* The database is missing, taken away, replaced, damaged, locked or full: refused with the
  * right word, and well again when the cause goes. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include "store/migrate.h"
 #include "unit/store_kit.h"
 
 static struct kit kit;
@@ -58,12 +57,7 @@ static uint32_t used(void)
 
 static void sql(const char *text)
 {
-	sqlite3 *db = NULL;
-
-	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", text,
-		sqlite3_errmsg(db));
-	sqlite3_close(db);
+	kit_sql(&kit, text);
 }
 
 /* Overwrites one page, found by a query, of the database nobody has open. */
@@ -269,53 +263,6 @@ START_TEST(a_damaged_page_is_refused_until_repair)
 	ck_assert_int_eq(
 		file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'intent'"), 301);
 	buf_release(&lost);
-}
-END_TEST
-
-/* ---- newer ---- */
-
-static void sql_our_version(void)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "PRAGMA user_version = %d", store_schema_n);
-	sql(text);
-}
-
-START_TEST(a_newer_database_that_refuses_us_is_refused)
-{
-	sql("PRAGMA user_version = 99; UPDATE meta SET min_writer = 99");
-	ck_assert_int_eq(use(), ERR_STORE_NEWER);
-	kit_close(&kit);
-	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_NEWER);
-	ck_assert_ptr_nonnull(strstr(kit.why.text, "newer"));
-	sql("UPDATE meta SET min_writer = 1");
-	sql_our_version();
-	kit_open(&kit);
-	ck_assert_int_eq(use(), COMMITTED);
-}
-END_TEST
-
-START_TEST(a_newer_database_that_still_takes_us_is_used)
-{
-	sql("PRAGMA user_version = 99; UPDATE meta SET schema = 99; ALTER TABLE flight ADD COLUMN later TEXT NOT NULL DEFAULT "
-	    "''");
-	ck_assert_int_eq(use(), COMMITTED);
-	kit_close(&kit);
-	kit_open(&kit);
-	ck_assert_int_eq(use(), COMMITTED);
-}
-END_TEST
-
-START_TEST(a_version_nobody_noted_is_refused_while_it_stands)
-{
-	sql("PRAGMA user_version = 99");
-	ck_assert_int_eq(use(), ERR_STORE_NEWER);
-	kit_close(&kit);
-	ck_assert_int_eq(kit_try_open(&kit, kit.folder), ERR_STORE_NEWER);
-	sql_our_version();
-	kit_open(&kit);
-	ck_assert_int_eq(use(), COMMITTED);
 }
 END_TEST
 
@@ -571,9 +518,6 @@ static void add_replaced_and_damaged(TCase *t)
 	tcase_add_test(t, garbage_is_refused_and_left_alone);
 	tcase_add_test(t, a_file_overwritten_in_place_is_refused);
 	tcase_add_test(t, a_damaged_page_is_refused_until_repair);
-	tcase_add_test(t, a_newer_database_that_refuses_us_is_refused);
-	tcase_add_test(t, a_newer_database_that_still_takes_us_is_used);
-	tcase_add_test(t, a_version_nobody_noted_is_refused_while_it_stands);
 }
 
 static void add_machine_and_repair(TCase *t)
