@@ -58,6 +58,7 @@ has_llvm clang-tidy               clang-tidy-14         llvm
 has cppcheck                      cppcheck              cppcheck
 has sqlite3                       sqlite3               sqlite
 has unshare                       util-linux            -
+has openssl                       openssl               openssl
 '
 
 # Packages of a list that are missing, on one line, from the column for apt (1) or brew (2).

@@ -126,11 +126,12 @@ static void exchange_start(struct exchange *x)
 	struct http_upstream *u = x->u;
 	struct delivery *d = x->d;
 
-	if (!lives_translate(x)) {
-		exchange_conclude(x, FATE_NOT_SENT, "the session in which the backend asked is over", false);
+	list_append(&u->running, &x->node);
+	x->is_orphan = !lives_translate(x);
+	if (x->is_orphan) {
+		loop_timer_set(u->o.loop, &u->settle, 0);
 		return;
 	}
-	list_append(&u->running, &x->node);
 	if (x->is_opener)
 		u->opener = x;
 	x->session = u->session;

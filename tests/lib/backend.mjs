@@ -1,5 +1,6 @@
 // backend - a Streamable HTTP MCP server whose every answer can be scripted, and which counts for itself what reached it.
 import http from 'node:http';
+import https from 'node:https';
 import { once } from 'node:events';
 
 const echoTool = {
@@ -69,8 +70,10 @@ class Exchange {
 }
 
 export class Backend {
-  constructor({ tools = [echoTool], capabilities = { tools: { listChanged: true } } } = {}) {
+  /** tls: {key, cert}: HTTPS. */
+  constructor({ tools = [echoTool], capabilities = { tools: { listChanged: true } }, tls } = {}) {
     this.tools = tools;
+    this.tls = tls;
     this.capabilities = capabilities;
     this.requests = [];          // every HTTP request, in order
     this.arrivals = [];          // every tools/call: {at, tool, args, id, exchange}
@@ -83,7 +86,9 @@ export class Backend {
   }
 
   async start(port = 0) {
-    this.server = http.createServer({ keepAliveTimeout: 0 }, (req, res) => this.#take(req, res));
+    const take = (req, res) => this.#take(req, res);
+    const options = { keepAliveTimeout: 0, ...this.tls };
+    this.server = this.tls ? https.createServer(options, take) : http.createServer(options, take);
     this.server.on('connection', (socket) => {
       this.connections++;
       this.sockets.add(socket);
@@ -93,7 +98,7 @@ export class Backend {
     this.server.listen(port, '127.0.0.1');
     await once(this.server, 'listening');
     this.port = this.server.address().port;
-    this.url = `http://127.0.0.1:${this.port}/mcp`;
+    this.url = `http${this.tls ? 's' : ''}://127.0.0.1:${this.port}/mcp`;
     return this;
   }
 

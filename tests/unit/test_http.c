@@ -145,6 +145,41 @@ START_TEST(a_redirect_is_not_followed)
 }
 END_TEST
 
+static char asked_for[64];
+static void notes_path(struct conn *c)
+{
+	while (conn_request(c)) {
+		(void)sscanf(c->head, "%*s %63s", asked_for);
+		conn_answer(c, "200 OK", "%s", conn_header_is(c, "Authorization: Basic dTpw") ? "known" : "unknown");
+	}
+}
+
+START_TEST(a_destination_moves_within_its_origin_only)
+{
+	static const char *const elsewhere[] = { "https://127.0.0.1/x", "http://localhost/x", "http://127.0.0.1:1/x", "//127.0.0.2/x",
+		"ftp://127.0.0.1/x", "http://" };
+	struct probe q;
+	char url[128];
+
+	peer_serves(notes_path);
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+		ck_assert_int_eq(http_move(h, elsewhere[i]), ERR_INVALID);
+	post(&q);
+	ck_assert_str_eq(asked_for, "/mcp");
+	buf_release(&q.body);
+	ck_assert_int_eq(http_move(h, "other?a=1"), OK);
+	post(&q);
+	ck_assert_str_eq(asked_for, "/other?a=1");
+	buf_release(&q.body);
+	(void)snprintf(url, sizeof(url), "HTTP://u:p@127.0.0.1:%d/abs", p->port);
+	ck_assert_int_eq(http_move(h, url), OK);
+	post(&q);
+	ck_assert_str_eq(asked_for, "/abs");
+	ck_assert_str_eq(q.body.data, "unknown");              /* credentials of others are not ours */
+	buf_release(&q.body);
+}
+END_TEST
+
 START_TEST(a_proxy_of_the_environment_does_not_count)
 {
 	struct probe q;
@@ -402,6 +437,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_header_that_would_break_the_line_is_refused);
 	tcase_add_test(t, retry_after_is_read_as_seconds_or_date_and_capped);
 	tcase_add_test(t, a_redirect_is_not_followed);
+	tcase_add_test(t, a_destination_moves_within_its_origin_only);
 	tcase_add_test(t, a_proxy_of_the_environment_does_not_count);
 	tcase_add_test(t, a_key_log_of_the_environment_is_taken_out);
 	tcase_add_test(t, only_http_urls_are_taken);

@@ -167,6 +167,40 @@ START_TEST(an_event_may_fill_the_cap)
 }
 END_TEST
 
+static bool note_tail(void *arg, const struct sse_event *e)
+{
+	return buf_printf(arg, "%d:%zu:%.*s;", e->is_oversize, e->data.len, e->data.len < 8 ? (int)e->data.len : 8,
+		e->data.at + (e->data.len < 8 ? 0 : e->data.len - 8));
+}
+
+START_TEST(an_owner_may_go_on_past_an_event_above_the_cap)
+{
+	static const size_t steps[] = { 1, 7, 100, 100000 };
+	struct buf stream, seen;
+
+	buf_init(&stream, 100000);
+	for (int i = 0; i < 300; i++)
+		ck_assert(buf_append_text(&stream, i % 2 ? "data: x\ndata: yyyyyyyyyy\n" : "data:0123456789\n"));
+	ck_assert(buf_append_text(&stream, "data: the end\nid: 5\n\ndata: next\n\n"));
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		struct sse s;
+
+		buf_init(&seen, 1000);
+		sse_init(&s, 1000);
+		s.skips_oversize = true;
+		for (size_t at = 0; at < stream.len; at += steps[i]) {
+			size_t n = stream.len - at < steps[i] ? stream.len - at : steps[i];
+			ck_assert_int_eq(sse_feed(&s, (struct span){ stream.data + at, n }, note_tail, &seen), SSE_MORE);
+		}
+		ck_assert_uint_le(s.data.room, 2048);
+		sse_release(&s);
+		ck_assert_str_eq(seen.data, "1:256:\nthe end;0:4:next;");
+		buf_release(&seen);
+	}
+	buf_release(&stream);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("sse");
@@ -175,6 +209,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, events_are_those_of_the_standard_whatever_the_chunks, 0, ARRAY_LEN(cases));
 	tcase_add_test(t, an_id_with_nul_is_ignored);
 	tcase_add_test(t, the_receiver_can_stop);
+	tcase_add_test(t, an_owner_may_go_on_past_an_event_above_the_cap);
 	tcase_add_test(t, endless_lines_and_events_are_too_large);
 	tcase_add_test(t, an_event_may_fill_the_cap);
 	suite_add_tcase(s, t);

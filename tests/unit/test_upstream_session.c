@@ -154,6 +154,162 @@ START_TEST(a_session_that_cannot_be_opened_anew_is_tried_again_later)
 }
 END_TEST
 
+/* ---- what comes back with a new session ------------------------------------------------------------------------------------ */
+
+static atomic_int alive;                       /* the number of the session that is served */
+static char log_of[4096];                      /* what came in the second session, without spaces */
+static const char *second_capabilities;
+
+static void note_body(const struct conn *c)
+{
+	size_t n = strlen(log_of);
+
+	(void)snprintf(log_of + n, sizeof(log_of) - n, "%s\n", c->body);
+}
+
+static void answers_in_session(struct conn *c)
+{
+	if (strstr(c->body, "asks"))
+		conn_answer(c, "200 OK\r\nContent-Type: text/event-stream", "data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"roots/list\"}\n\n"
+			"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"q\"}}\n\n"
+			"data: " OK_7 "\n\n");
+	else if (strstr(c->body, "\"id\"") && strstr(c->body, "\"method\""))
+		answers_ok(c);
+	else
+		conn_answer(c, "202 Accepted", "%s", "");
+}
+
+static void serves_two_lives(struct conn *c)
+{
+	char head[128];
+
+	while (conn_request(c)) {
+		if (is_get(c))
+			continue;
+		(void)snprintf(head, sizeof(head), "Mcp-Session-Id: %d\r\n", atomic_load(&alive));
+		bool is_initialize = strstr(c->body, "\"initialize\"");
+		if (!is_initialize && !conn_header_is(c, head)) {
+			conn_answer(c, "404 Not Found", "%s", "");
+			continue;
+		}
+		if (atomic_load(&alive) == 2)
+			note_body(c);
+		if (!is_initialize) {
+			answers_in_session(c);
+			continue;
+		}
+		atomic_fetch_add(&sessions, 1);
+		(void)snprintf(head, sizeof(head), "200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: %d", atomic_load(&alive));
+		conn_answer(c, head, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"protocolVersion\":\"2025-06-18\",\"capabilities\":%s}}",
+			atomic_load(&alive) == 2 ? second_capabilities : "{\"tools\":{}}");
+	}
+}
+
+static void open_first_life(void)
+{
+	atomic_store(&alive, 1);
+	log_of[0] = '\0';
+	second_capabilities = "{\"tools\":{}}";
+	backend_is(serves_two_lives, NULL);
+	open_session();
+}
+
+static void begin_second_life(void)
+{
+	struct sent s;
+
+	atomic_store(&alive, 2);
+	go(&s, CALL);
+	ck_assert(s.end.may_repeat);
+}
+
+START_TEST(what_was_set_up_is_set_up_in_the_new_session)
+{
+	struct sent s;
+
+	open_first_life();
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/subscribe\",\"params\":{\"uri\":\"a:1\"}}");
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"resources/subscribe\",\"params\":{\"uri\":\"a:2\"}}");
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"resources/subscribe\",\"params\":{\"uri\":\"a:3\"}}");
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"resources/unsubscribe\",\"params\":{\"uri\":\"a:2\"}}");
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"logging/setLevel\",\"params\":{\"level\":\"debug\"}}");
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"logging/setLevel\",\"params\":{\"level\":\"error\"}}");
+	begin_second_life();
+	go(&s, CALL);
+	ck_assert_int_eq(s.end.fate, FATE_ANSWERED);
+	ck_assert_str_eq(log_of, INITIALIZE "\n" INITIALIZED "\n"
+		"{\"jsonrpc\":\"2.0\",\"id\":\"aegis:session:2:1\",\"method\":\"logging/setLevel\",\"params\":{\"level\":\"error\"}}\n"
+		"{\"jsonrpc\":\"2.0\",\"id\":\"aegis:session:2:2\",\"method\":\"resources/subscribe\",\"params\":{\"uri\":\"a:1\"}}\n"
+		"{\"jsonrpc\":\"2.0\",\"id\":\"aegis:session:2:3\",\"method\":\"resources/subscribe\",\"params\":{\"uri\":\"a:3\"}}\n" CALL "\n");
+	ck_assert_str_eq(messages, "");
+}
+END_TEST
+
+START_TEST(other_capabilities_are_told_as_changed_lists)
+{
+	struct sent s;
+
+	open_first_life();
+	second_capabilities = "{\"tools\":{},\"prompts\":{}}";
+	begin_second_life();
+	go(&s, CALL);
+	ck_assert_str_eq(messages, "notifications/tools/list_changed\nnotifications/prompts/list_changed\n");
+}
+END_TEST
+
+static char told_id[128];
+static void keep_id(void *arg, const struct jsonrpc *m)
+{
+	(void)arg;
+	(void)snprintf(told_id, sizeof(told_id), "%.*s",
+		SPAN_ARGS(m->kind == JSONRPC_REQUEST ? m->id.text : json_get(m->params, "requestId").text));
+}
+
+#define ASK "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"asks\"}"
+
+START_TEST(a_question_of_an_old_session_cannot_be_answered_in_the_new_one)
+{
+	struct sent s;
+
+	tells = keep_id;
+	open_first_life();
+	go(&s, ASK);
+	ck_assert_str_eq(told_id, "\"q\"");
+	begin_second_life();
+	go(&s, ASK);
+	ck_assert_str_eq(told_id, "\"aegis:s2:\\\"q\\\"\"");      /* of its cancellation, which bears the id of the question */
+	log_of[0] = '\0';
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":\"q\",\"result\":{\"old\":1}}");
+	ck_assert_int_eq(s.end.fate, FATE_NOT_SENT);
+	ck_assert_str_eq(log_of, "");
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":\"aegis:s2:\\\"q\\\"\",\"result\":{\"new\":1}}");
+	ck_assert_int_eq(s.end.fate, FATE_ACCEPTED);
+	ck_assert_str_eq(log_of, "{\"jsonrpc\":\"2.0\",\"id\":\"q\",\"result\":{\"new\":1}}\n");
+}
+END_TEST
+
+static void ends_stream_then_forgets(struct conn *c)
+{
+	if (atomic_load(&alive) == 2 && conn_header_is(c, "Mcp-Session-Id: 1\r\n")) {
+		conn_answer(c, "404 Not Found", "%s", "");
+	} else if (atomic_load(&alive) == 1) {
+		conn_say(c, SSE_HEAD);
+		chunk(c, "retry: 20\n\n");
+		chunk(c, "");
+		atomic_store(&alive, 2);
+	} else {
+		conn_answer(c, "405 Method Not Allowed", "%s", "");
+	}
+}
+
+START_TEST(a_stream_that_finds_its_session_gone_opens_a_new_one)
+{
+	answers_get = ends_stream_then_forgets;
+	open_first_life();
+	TURN_UNTIL(atomic_load(&sessions) == 2 && atomic_load(&streams_asked) == 3);
+}
+END_TEST
+
 /* ---- the end ---------------------------------------------------------------------------------------------------------- */
 
 static void on_ended(void *arg)
@@ -225,6 +381,10 @@ Suite *suite(void)
 	tcase_add_test(t, what_waits_for_initialize_can_be_cancelled);
 	tcase_add_loop_test(t, a_forgotten_session_is_opened_anew_for_the_next, 0, 2);
 	tcase_add_test(t, a_session_that_cannot_be_opened_anew_is_tried_again_later);
+	tcase_add_test(t, what_was_set_up_is_set_up_in_the_new_session);
+	tcase_add_test(t, other_capabilities_are_told_as_changed_lists);
+	tcase_add_test(t, a_question_of_an_old_session_cannot_be_answered_in_the_new_one);
+	tcase_add_test(t, a_stream_that_finds_its_session_gone_opens_a_new_one);
 	tcase_add_test(t, the_end_deletes_the_session);
 	tcase_add_test(t, without_a_session_the_end_says_nothing);
 	tcase_add_test(t, a_silent_backend_does_not_hold_up_the_end);

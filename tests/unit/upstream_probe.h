@@ -17,11 +17,14 @@ static atomic_int messages_n;
 static bool has_room;
 static struct delivery *cancel_on_message;
 
+static void (*tells)(void *arg, const struct jsonrpc *m);          /* the same, for the test itself */
+
 static inline void on_message(void *arg, const struct jsonrpc *m)
 {
 	size_t n = strlen(messages);
 
-	(void)arg;
+	if (tells)
+		tells(arg, m);
 	(void)snprintf(messages + n, sizeof(messages) - n, "%s\n", m->method);
 	atomic_fetch_add(&messages_n, 1);
 	if (cancel_on_message)
@@ -227,6 +230,7 @@ static inline void setup(void)
 	cancel_on_message = NULL;
 	session_head = NULL;
 	answers_get = NULL;
+	tells = NULL;
 	atomic_store(&streams_asked, 0);
 	atomic_store(&messages_n, 0);
 	atomic_store(&sessions, 0);
