@@ -182,7 +182,7 @@ void call_reply(struct call *c)
 
 static void call_log(const struct call *c)
 {
-	log_debug("call", "id=%s tool=%.64s verdict=%s ms=%lld", c->facts.id, c->facts.tool,
+	log_debug("call", "id=%s backend=%s tool=%.64s verdict=%s ms=%lld", c->facts.id, c->facts.backend, c->facts.tool,
 	         c->refusal.reason != REFUSED_NONE ? refusal_reason_text(c->refusal.reason) : outcome_text(c->outcome.kind),
 	         (long long)((clock_mono_us() - c->began_us) / 1000));
 }

@@ -27,7 +27,7 @@ static bool has_landed(const struct shim *s)
 
 static bool is_idle(const struct shim *s)
 {
-	return list_is_empty(&s->calls) && has_landed(s);
+	return list_is_empty(&s->calls) && has_landed(s) && (!s->merge || merge_is_idle(s->merge));
 }
 
 static bool is_said(const struct shim *s)
@@ -59,6 +59,8 @@ void ending_begin(struct ending *e, const char *why)
 	e->began_us = clock_mono_us();
 	signals_hard_end(HARD_MS);
 	host_stop_reading(&s->host);
+	if (s->merge)
+		merge_end(s->merge);
 	for_each_part(p, s)
 		part_stop(p);
 	list_for_each(c, &s->calls, struct call, node)
@@ -95,9 +97,11 @@ static void part(struct ending *e)
 		journal_end(&p->journal);
 	state_leave(&s->state);
 	loop_timer_set(s->loop, &e->timer, left);
-	e->to_part = s->parts_n;
 	for_each_part(p, s)
-		upstream_end(p->upstream, left, parted, e);
+		e->to_part += p->upstream != NULL;
+	for_each_part(p, s)
+		if (p->upstream)
+			upstream_end(p->upstream, left, parted, e);
 	loop_hurry(s->loop);
 }
 

@@ -68,7 +68,10 @@ static enum err open_upstream(struct part *p, struct problem *why)
 /* ---- the client ------------------------------------------------------------------------------------------------------------------ */
 void part_say(struct part *p, char *text, size_t n)
 {
-	host_send(&p->shim->host, text, n);
+	if (p->shim->merge)
+		merge_from_part(p->shim->merge, p, text, n);
+	else
+		host_send(&p->shim->host, text, n);
 }
 
 void part_stop(struct part *p)
@@ -79,7 +82,7 @@ void part_stop(struct part *p)
 
 bool part_is_idle(const struct part *p)
 {
-	return p->session.held_n == 0 && relay_is_idle(&p->relay) && tools_is_idle(&p->tools);
+	return p->session.held.n == 0 && relay_is_idle(&p->relay) && tools_is_idle(&p->tools);
 }
 
 void part_give_up(struct part *p)

@@ -14,7 +14,8 @@ struct part {
 	struct shim *shim;
 	const char *name;                    /* of the backend; the configuration's */
 	struct config_backend place;         /* the backend of first_rules, or a command of the command line under its name */
-	struct upstream *upstream;
+	struct upstream *upstream;           /* NULL: it cannot be carried out, missing says why */
+	char missing[300];                   /* behind merge: why it is not there, a clause; "" = it is */
 	struct inbounds inbounds;
 	struct session_state session;
 	struct relay relay;

@@ -100,7 +100,8 @@ static void done(struct delivery *d, const struct delivery_end *how)
 	if (is_request && !e->is_answered && !e->in.is_cancelled)
 		reply_failure(e, &end);
 	if (!is_over)
-		log_info("relay.failed", "method=%s http=%d: %s", e->in.rpc.method, end.http_status, end.cause ? end.cause : "");
+		log_info("relay.failed", "backend=%s method=%s http=%d: %s", p->name, e->in.rpc.method, end.http_status,
+		         end.cause ? end.cause : "");
 	if (is_request)
 		request_ended(p, &e->request, &e->in, (struct request_end){ .delivery = &end });
 	errand_free(e);

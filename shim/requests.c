@@ -140,10 +140,14 @@ static enum request_verdict by_rules(struct part *p, const struct request *q, co
 
 static enum request_verdict by_place(struct part *p, struct refusal *r)
 {
-	if (part_is_same(p))
+	if (p->missing[0])
+		refusal_set(r, REFUSED_UNREACHABLE, "backend %s is not there at present: %.200s. The request was not executed.", p->name,
+		            p->missing);
+	else if (!part_is_same(p))
+		refusal_set(r, REFUSED_CONFIG, "backend %s was moved in the rules; this session still talks to the old place. Restart the MCP "
+		            "client. The request was not executed.", p->name);
+	else
 		return REQUEST_PASSES;
-	refusal_set(r, REFUSED_CONFIG, "backend %s was moved in the rules; this session still talks to the old place. Restart the MCP client. "
-	            "The request was not executed.", p->name);
 	return REQUEST_REFUSED;
 }
 

@@ -7,19 +7,11 @@
 #include "shim/shim.h"
 #include "shim/tools_page.h"
 
-#define HELD_MAX       1024                  /* with so much held back, the client is not read */
-#define HELD_MAX_BYTES (8 * 1024 * 1024)
 #define CANCEL_WAIT_MS 10000                 /* a cancelled call's outcome is waited for this long, and recorded */
 
 /* The revisions this shim can carry to a backend that speaks the handshake; the same list in every answer to server/discover. */
 static const char DISCOVER_DATA[] =
 	"{\"supported\":[\"2025-11-25\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"],\"hint\":\"send initialize\"}";
-
-struct held {
-	struct list node;
-	char *bytes;
-	size_t n;
-};
 
 static void dispatch(struct part *p, const struct jsonrpc *rpc);
 
@@ -31,66 +23,34 @@ static bool is_shaking_hands(const struct session_state *t)
 
 bool session_may_take(const struct session_state *t)
 {
-	return t->held_n < HELD_MAX && t->held_bytes < HELD_MAX_BYTES;
-}
-
-static void hold(struct session_state *t, const struct jsonrpc *rpc)
-{
-	struct span bytes = rpc->root.text;
-	struct held *h = xmalloc(sizeof(*h));
-
-	*h = (struct held){ .bytes = span_dup(bytes), .n = bytes.len };
-	list_append(&t->held, &h->node);
-	t->held_n++;
-	t->held_bytes += bytes.len;
-}
-
-static struct held *held_take(struct session_state *t)
-{
-	struct held *h = list_first(&t->held, struct held, node);
-
-	if (h) {
-		list_remove(&h->node);
-		t->held_n--;
-		t->held_bytes -= h->n;
-	}
-	return h;
-}
-
-static void held_free(struct held *h)
-{
-	free(h->bytes);
-	free(h);
+	return held_has_room(&t->held);
 }
 
 bool session_may_go_on(const struct part *p)
 {
-	return p->session.held_n > 0 && !is_shaking_hands(&p->session) && inbounds_have_room(&p->inbounds);
+	return p->session.held.n > 0 && !is_shaking_hands(&p->session) && inbounds_have_room(&p->inbounds);
 }
 
 void session_go_on(struct part *p)
 {
 	while (session_may_go_on(p)) {
-		struct held *h = held_take(&p->session);
 		struct jsonrpc rpc;
-		jsonrpc_read((struct span){ h->bytes, h->n }, &rpc);
+		size_t n;
+		CLEANUP(free_charp) char *bytes = held_take(&p->session.held, &n);
+		jsonrpc_read((struct span){ bytes, n }, &rpc);
 		dispatch(p, &rpc);
-		held_free(h);
 	}
 }
 
 void session_state_init(struct session_state *t)
 {
 	*t = (struct session_state){ .phase = SESSION_NEW };
-	list_init(&t->held);
+	held_init(&t->held);
 }
 
 void session_state_release(struct session_state *t)
 {
-	struct held *h;
-
-	while ((h = held_take(t)) != NULL)
-		held_free(h);
+	held_release(&t->held);
 }
 
 /* ---- the handshake ---------------------------------------------------------------------------------------------------------------- */
@@ -194,10 +154,19 @@ static void cancelled(struct part *p, const struct jsonrpc *rpc)
 }
 
 /* ---- the methods -------------------------------------------------------------------------------------------------------------------- */
+bool session_write_discover(struct json_value id, struct buf *out)
+{
+	return jsonrpc_write_error(out, id, -32601, SPAN("this server speaks the revisions with a handshake; send initialize"),
+	                           SPAN(DISCOVER_DATA));
+}
+
 static void discover(struct part *p, const struct jsonrpc *rpc)
 {
-	reply_error_data(p, rpc->id, -32601, "this server speaks the revisions with a handshake; send initialize",
-	                 SPAN(DISCOVER_DATA));
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, 4096);
+	if (session_write_discover(rpc->id, &line))
+		reply_buf(p, &line);
 }
 
 static void list_tools(struct part *p, const struct jsonrpc *rpc)
@@ -270,8 +239,8 @@ static bool must_wait(struct part *p, const struct jsonrpc *rpc)
 	if (is_shaking_hands(&p->session))
 		return true;
 	if (strcmp(rpc->method, "notifications/cancelled") == 0)
-		return p->session.held_n > 0 && !inbound_find(&p->inbounds, json_get(rpc->params, "requestId"));
-	return p->session.held_n > 0 || (rpc->kind == JSONRPC_REQUEST && !inbounds_have_room(&p->inbounds));
+		return p->session.held.n > 0 && !inbound_find(&p->inbounds, json_get(rpc->params, "requestId"));
+	return p->session.held.n > 0 || (rpc->kind == JSONRPC_REQUEST && !inbounds_have_room(&p->inbounds));
 }
 
 static void message(struct part *p, const struct jsonrpc *rpc);
@@ -283,7 +252,7 @@ static void batch(struct part *p, const struct jsonrpc *rpc)
 	struct span key;
 
 	if (!p->session.has_batches) {
-		reply_error(p, (struct json_value){ 0 }, -32600, "batches are not accepted; send one message a line");
+		reply_error(p, (struct json_value){ 0 }, -32600, SESSION_NO_BATCHES);
 		return;
 	}
 	while (json_next(&it, &key, &member)) {
@@ -293,15 +262,21 @@ static void batch(struct part *p, const struct jsonrpc *rpc)
 	}
 }
 
+void session_complain(const struct jsonrpc *rpc, char text[SESSION_COMPLAINT_SIZE])
+{
+	snprintf(text, SESSION_COMPLAINT_SIZE, "%s: %s",
+	         rpc->code == -32700 ? "the line is not JSON" : "the message is not JSON-RPC 2.0", rpc->why);
+}
+
 static void message(struct part *p, const struct jsonrpc *rpc)
 {
-	char text[200];
+	char text[SESSION_COMPLAINT_SIZE];
 
 	switch (rpc->kind) {
 	case JSONRPC_REQUEST:
 	case JSONRPC_NOTIFICATION:
 		if (must_wait(p, rpc))
-			hold(&p->session, rpc);
+			held_add(&p->session.held, rpc->root.text);
 		else
 			dispatch(p, rpc);
 		break;
@@ -313,8 +288,7 @@ static void message(struct part *p, const struct jsonrpc *rpc)
 		batch(p, rpc);
 		break;
 	case JSONRPC_INVALID:
-		snprintf(text, sizeof(text), "%s: %s", rpc->code == -32700 ? "the line is not JSON" : "the message is not JSON-RPC 2.0",
-		         rpc->why);
+		session_complain(rpc, text);
 		reply_error(p, rpc->id, rpc->code, text);
 		break;
 	}

@@ -1,7 +1,7 @@
 /* session - what each message of the client sets off. Reads every line strictly, knows how far the handshake is, and hands on: calls
  * to the pipeline, lists to tools, everything else to the relay. */
 #pragma once
-#include "base/list.h"
+#include "shim/held.h"
 #include "shim/inbound.h"
 
 struct part;
@@ -16,8 +16,7 @@ enum session_phase {
 
 struct session_state {
 	enum session_phase phase;
-	struct list held;        /* struct held: messages in order */
-	size_t held_bytes, held_n;
+	struct held held;
 	bool has_batches;        /* the revision is 2025-03-26, the only one with batches */
 	char revision[40];       /* as negotiated; "" = not yet */
 	uint8_t capabilities[32];    /* hash of what the backend was told of the client's */
@@ -34,3 +33,9 @@ bool session_may_take(const struct session_state *t);    /* one more line */
 bool session_may_go_on(const struct part *p);            /* something held back may go now */
 void session_go_on(struct part *p);
 void session_id_in_use(struct part *p, const struct jsonrpc *rpc);
+
+/* What is said to a client in any session, whatever stands behind it. */
+#define SESSION_NO_BATCHES     "batches are not accepted; send one message a line"
+#define SESSION_COMPLAINT_SIZE 200
+void session_complain(const struct jsonrpc *rpc, char text[SESSION_COMPLAINT_SIZE]);     /* of a message that cannot be read */
+MUST_USE bool session_write_discover(struct json_value id, struct buf *out);             /* the answer to server/discover */

@@ -9,13 +9,17 @@
 static void on_line(void *arg, struct span line)
 {
 	struct shim *s = arg;
-	session_line(s->parts, line);
+
+	if (s->merge)
+		merge_line(s->merge, line);
+	else
+		session_line(s->parts, line);
 }
 
 static bool may_take(void *arg)
 {
 	const struct shim *s = arg;
-	return session_may_take(&s->parts->session) && inbounds_take_loose(&s->parts->inbounds);
+	return s->merge ? merge_may_take(s->merge) : session_may_take(&s->parts->session) && inbounds_take_loose(&s->parts->inbounds);
 }
 
 static void on_oversize(void *arg, size_t cap)
@@ -41,7 +45,8 @@ static void on_drained(void *arg)
 	struct shim *s = arg;
 
 	for_each_part(p, s)
-		upstream_resume(p->upstream);
+		if (p->upstream)
+			upstream_resume(p->upstream);
 	turn_mark_all(s);
 }
 
@@ -52,11 +57,23 @@ static void on_signal(void *arg)
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------------- */
+static char *join_names(const struct start *start)
+{
+	CLEANUP(buf_release) struct buf names = { 0 };
+	bool ok = true;
+
+	buf_init(&names, MERGE_MAX_PARTS * 80);
+	for (size_t i = 0; i < start->backends_n; i++)
+		ok = ok && buf_printf(&names, "%s%s", i ? ", " : "", start->backends[i]);
+	return buf_take(&names);
+}
+
 static void init_state(struct shim *s, struct start *start)
 {
 	s->options = *start->options;
 	s->agent = config_agent(start->config, start->options->agent)->name;
 	s->state_dir = start->state_dir;
+	s->backends = join_names(start);
 	s->uid = getuid();
 	list_init(&s->calls);
 	rules_init(&s->rules, s, start->config, &start->mark);
@@ -68,11 +85,23 @@ static void init_state(struct shim *s, struct start *start)
 	start->state_dir = NULL;
 }
 
-static enum err open_parts(struct shim *s, const char *backend, struct problem *why)
+/* Of several, one that cannot be opened is a missing part. */
+static enum err open_parts(struct shim *s, const struct start *start, struct problem *why)
 {
-	s->parts = xcalloc(1, sizeof(*s->parts));
-	s->parts_n = 1;
-	return part_init(s->parts, s, backend, why);
+	s->parts = xcalloc(start->backends_n, sizeof(*s->parts));
+	for (; s->parts_n < start->backends_n; s->parts_n++) {
+		struct part *p = &s->parts[s->parts_n];
+		enum err e = part_init(p, s, start->backends[s->parts_n], why);
+		if (e != OK && start->backends_n == 1) {
+			s->parts_n = 1;
+			return e;
+		}
+		if (e != OK)
+			snprintf(p->missing, sizeof(p->missing), "%.290s", why->text);
+	}
+	if (s->parts_n > 1)
+		s->merge = merge_new(s);
+	return OK;
 }
 
 enum err shim_init(struct shim *s, struct start *start, struct problem *why)
@@ -87,7 +116,7 @@ enum err shim_init(struct shim *s, struct start *start, struct problem *why)
 		return e;
 	}
 	init_state(s, start);
-	if ((e = open_parts(s, start->backend, why)) != OK)
+	if ((e = open_parts(s, start, why)) != OK)
 		return e;
 	for_each_part(p, s)
 		if ((size_t)part_backend(p)->max_body_bytes > max_line)
@@ -102,6 +131,8 @@ void shim_release(struct shim *s)
 	state_release(&s->state);
 	if (s->has_host)
 		host_release(&s->host);
+	merge_free(s->merge);
+	s->merge = NULL;
 	for_each_part(p, s)
 		part_release(p);
 	ending_release(&s->ending);
@@ -110,6 +141,7 @@ void shim_release(struct shim *s)
 	signals_release(&s->signals);
 	loop_free(s->loop);
 	free(s->parts);
+	free(s->backends);
 	free(s->state_dir);
 }
 
@@ -133,6 +165,8 @@ void shim_run(struct shim *s)
 		state_run(&s->state);
 		for_each_part(p, s)
 			relay_go_on(&p->relay);
+		if (s->merge)
+			merge_go_on(s->merge);
 		host_flush(&s->host);
 		for_each_part(p, s)
 			journal_go_on(&p->journal);     /* behind the replies */

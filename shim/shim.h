@@ -3,6 +3,7 @@
 #include <sys/types.h>
 #include "shim/ending.h"
 #include "shim/host.h"
+#include "shim/merge.h"
 #include "shim/options.h"
 #include "shim/part.h"
 #include "shim/rules.h"
@@ -13,7 +14,7 @@
 struct shim {
 	struct options options;
 	const char *agent;                   /* lives as long as the process */
-	char *state_dir;                     /* owned */
+	char *state_dir, *backends;          /* owned; the names of all parts, for people */
 	uid_t uid;
 	bool has_host;
 	struct ruleset *first_rules;         /* what the upstreams stand on */
@@ -26,6 +27,7 @@ struct shim {
 	struct list calls;                   /* struct call, in order of arrival */
 	struct part *parts;                  /* in the order of the configuration; at least one */
 	size_t parts_n;
+	struct merge *merge;                 /* NULL with one part */
 	struct ending ending;
 };
 

@@ -25,6 +25,9 @@ static enum step by_rules(struct call *c)
 
 static enum step by_list(struct call *c)
 {
+	if (c->part->missing[0])
+		return call_refuse(c, REFUSED_UNREACHABLE, "", "backend %s is not there at present: %.200s. The call was not executed.",
+		                   c->facts.backend, c->part->missing);
 	struct acl_subject who = subject(c);
 
 	switch (tools_look(&c->part->tools, c->tool)) {

@@ -5,6 +5,7 @@
 #include "base/xalloc.h"
 #include "data/jsonrpc.h"
 #include "domain/acl.h"
+#include "shim/merge_names.h"
 #include "shim/refusal.h"
 
 #define LINE_CAP   (1024 * 1024)
@@ -86,29 +87,40 @@ static bool pick_given(struct start *s, const char *name)
 	if (may_use(s, b->name).verdict != ACL_ALLOWED)
 		return wrong(s, REFUSED_DENIED, "agent %s may not use backend %s; agents.%s.backends.%s.allowed must be true",
 		             s->options->agent, name, s->options->agent, name);
-	s->backend = b->name;
+	s->backends[s->backends_n++] = b->name;
 	return true;
 }
 
-static bool pick_only(struct start *s)
+/* A tool that several backends could mean would be judged by one and meant for the other. */
+static bool check_names(struct start *s)
 {
-	char names[300] = "";
+	for (size_t i = 0; i < s->backends_n; i++)
+		for (size_t j = 0; j < s->backends_n; j++)
+			if (i != j && merge_names_clash(s->backends[i], s->backends[j]))
+				return wrong(s, REFUSED_CONFIG, "the names of backends %s and %s cannot be told apart in front of a tool's; rename "
+				             "one, or start one shim for each with --backend NAME", s->backends[i], s->backends[j]);
+	return true;
+}
+
+static bool pick_all(struct start *s)
+{
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->config->backends_n; i++) {
 		const char *name = s->config->backends[i].name;
-		if (may_use(s, name).verdict != ACL_ALLOWED)
-			continue;
-		s->backend = name;
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", n++ ? ", " : "", name);
+		if (may_use(s, name).verdict == ACL_ALLOWED && n++ < MERGE_MAX_PARTS)
+			s->backends[s->backends_n++] = name;
 	}
 	if (n == 0)
 		return wrong(s, REFUSED_DENIED, "agent %s may use no backend; set agents.%s.backends.NAME.allowed to true in %s",
 		             s->options->agent, s->options->agent, s->config->path);
-	if (n > 1)
-		return wrong(s, REFUSED_CONFIG, "agent %s may use several backends (%s); say which with --backend NAME",
-		             s->options->agent, names);
-	return true;
+	if (n > 1 && s->options->command)
+		return wrong(s, REFUSED_CONFIG, "agent %s may use several backends; say with --backend NAME whose rules the command is under",
+		             s->options->agent);
+	if (n > MERGE_MAX_PARTS)
+		return wrong(s, REFUSED_CONFIG, "agent %s may use %zu backends, more than the %d that one shim can serve; say which with "
+		             "--backend NAME", s->options->agent, n, MERGE_MAX_PARTS);
+	return check_names(s);
 }
 
 static bool check_agent(struct start *s)
@@ -146,7 +158,7 @@ static bool find_state(struct start *s)
 bool start_prepare(struct start *s, const struct options *o)
 {
 	*s = (struct start){ .options = o };
-	return load_rules(s) && check_mode(s) && check_agent(s) && (o->backend ? pick_given(s, o->backend) : pick_only(s)) &&
+	return load_rules(s) && check_mode(s) && check_agent(s) && (o->backend ? pick_given(s, o->backend) : pick_all(s)) &&
 	       find_state(s);
 }
 

@@ -1,6 +1,7 @@
 /* start - what must be right before a session can begin: rules that load, an agent they know, a backend it may use. When something is
  * not, the client still gets an answer it can show: initialize fails with the sentence. */
 #pragma once
+#include "shim/merge.h"
 #include "shim/options.h"
 #include "shim/rules.h"
 
@@ -8,7 +9,8 @@ struct start {
 	const struct options *options;
 	struct config *config;               /* owned until shim_init takes it over */
 	struct rules_mark mark;
-	const char *backend;                 /* config's */
+	const char *backends[MERGE_MAX_PARTS];   /* config's, in its order */
+	size_t backends_n;
 	char *state_dir;                     /* owned until shim_init takes it over */
 	int code;                            /* of the refusal */
 	char why[700];

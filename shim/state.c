@@ -86,7 +86,7 @@ static void join(struct state *t)
 	t->row.agent = t->shim->agent;
 	t->row.client = who->client;
 	t->row.client_version = who->client_version;
-	t->row.backend = t->shim->parts->name;
+	t->row.backend = t->shim->backends;
 	t->row.tenant = "";
 	t->row.identity_level = 0;
 	t->row.uid = t->shim->uid;

@@ -1,0 +1,558 @@
+// Several backends behind one shim: one server to the client, each backend with its own names, rules, limits and rows; one that is away is a missing part.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Backend, startBackend, tool } from '../lib/backend.mjs';
+import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
+import { makePlace } from '../lib/place.mjs';
+import { HANG_MS, suite } from '../lib/settings.mjs';
+import { openShim, startShim } from '../lib/shim.mjs';
+import { settled, until } from '../lib/until.mjs';
+
+const ALL = { tools: { listChanged: true }, prompts: {}, resources: { subscribe: true }, logging: {}, completions: {} };
+
+/** Rules that allow agent `one` all of them; grants: name -> YAML of its grant. */
+function rules(urls, grants = {}) {
+  const backends = Object.entries(urls).map(([name, url]) => `  ${name}: { url: "${url}" }\n`).join('');
+  const allowed = Object.keys(urls).map((name) => `      ${name}: { allowed: true${grants[name] ? `, ${grants[name]}` : ''} }\n`).join('');
+  return `backends:\n${backends}agents:\n  one:\n    backends:\n${allowed}`;
+}
+
+const unused = 'http://127.0.0.1:9/mcp';
+
+/** Backends by name, each with the options of startBackend; null = nobody listens. */
+async function setUp(t, wanted, { grants, ...options } = {}) {
+  const backends = {};
+  const urls = {};
+  for (const [name, how] of Object.entries(wanted)) {
+    if (how) backends[name] = await startBackend(t, how);
+    urls[name] = how ? backends[name].url : unused;
+  }
+  const place = makePlace(t, rules(urls, grants));
+  const shim = startShim(place, options);
+  const opened = await shim.initialize(options);
+  return { ...backends, backends, place, shim, opened };
+}
+
+/** A port nobody listens on now, and a backend may later. */
+async function freePort() {
+  const backend = await new Backend().start();
+  await backend.stop();
+  return backend.port;
+}
+
+const names = (answer) => answer.result.tools.map((one) => one.name);
+const line = (backend, method) => backend.of(method).at(-1).text;
+/** A call of `ask` makes this backend ask the client the same, with an id and a progress token of its own. */
+function asksFor(backend, { method = 'sampling/createMessage', id = 1, progressToken } = {}) {
+  backend.onCall.ask = (x) => {
+    x.stream();
+    x.event({ jsonrpc: '2.0', id, method, params: { messages: [], ...(progressToken === undefined ? {} : { _meta: { progressToken } }) } });
+    until(() => backend.requests.find((r) => r.message?.id === id && r.message.result), { what: 'the answer' }).then((reply) => {
+      x.event({ jsonrpc: '2.0', id: x.message.id, result: { content: [{ type: 'text', text: reply.message.result.text }] } });
+      x.end();
+    }, () => x.reset());
+  };
+}
+
+describe('several backends', suite, () => {
+  describe('the handshake', suite, () => {
+    test('is one answer: the union of what they can, the lowest revision, all of their names and instructions', async (t) => {
+      const { a, b, opened } = await setUp(t, {
+        a: { capabilities: { tools: {}, resources: { subscribe: true }, experimental: { x: { y: 1 } } } },
+        b: { capabilities: { tools: { listChanged: true }, prompts: {}, completions: {} } },
+      });
+      assert.deepEqual(opened.result.capabilities, {
+        tools: { listChanged: true }, resources: { subscribe: true, listChanged: true }, experimental: { x: { y: 1 } },
+        prompts: { listChanged: true }, completions: {},
+      });
+      assert.match(opened.result.serverInfo.name, /aegis.*a, b/);
+      assert.equal(opened.result.protocolVersion, '2025-11-25');
+      await until(() => a.of('notifications/initialized').length && b.of('notifications/initialized').length);
+    });
+
+    test('takes the lowest revision, and passes the client\'s capabilities and the instructions', async (t) => {
+      const a = await startBackend(t);
+      const b = await startBackend(t);
+      a.onMethod.initialize = (x) => x.result({ protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'x', version: '1' }, instructions: 'Be "kind".' });
+      const place = makePlace(t, rules({ a: a.url, b: b.url }));
+      const shim = startShim(place);
+      const { result } = await shim.initialize({ capabilities: { sampling: { tools: {} }, roots: { listChanged: true } }, client: 'me' });
+      assert.equal(result.protocolVersion, '2025-06-18');
+      assert.match(result.instructions, /a:\nBe "kind"\./);
+      for (const backend of [a, b]) {
+        const { params } = backend.of('initialize')[0].message;
+        assert.deepEqual(params.capabilities, { sampling: { tools: {} }, roots: { listChanged: true } });
+        assert.equal(params.clientInfo.name, 'me');
+      }
+    });
+
+    test('one that is down is named in one sentence, and on stderr; the others work', async (t) => {
+      const { shim, opened } = await setUp(t, { a: {}, gone: null });
+      assert.match(opened.result.instructions, /Missing at present: gone \(.*no connection/);
+      assert.match(shim.stderr, /merge\.missing backend=gone/);
+      assert.equal((opened.result.instructions + shim.stderr).includes(':9/'), false, 'where it is stays our secret');
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo']);
+      assertSaid(await shim.call('a__echo', { message: 'hi' }), 'hi');
+      const error = assertRefused(await shim.call('gone__echo'), CODE.unreachable, { reason: 'unreachable' });
+      assert.match(error.message, /backend gone is not there/);
+    });
+
+    test('one that does not answer delays it by 5 seconds at most', async (t) => {
+      const slow = await startBackend(t);
+      slow.onMethod.initialize = () => {};
+      const a = await startBackend(t);
+      const place = makePlace(t, rules({ slow: slow.url, a: a.url }));
+      const shim = startShim(place);
+      const from = performance.now();
+      const opened = await shim.initialize();
+      assert.ok(performance.now() - from < 8000);
+      assert.match(opened.result.instructions, /Missing at present: slow \(.*within 5 s/);
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo']);
+    });
+
+    test('all of them down is a server without tools, not a dead one', async (t) => {
+      const { shim, opened } = await setUp(t, { x: null, y: null });
+      assert.match(opened.result.instructions, /x \(.*\), y \(/);
+      assert.deepEqual(names(await shim.request('tools/list')), []);
+      assert.deepEqual((await shim.request('ping')).result, {});
+      assert.equal((await shim.end()).code, 0);
+    });
+
+    test('what the client sends before it is answered waits and keeps its order', async (t) => {
+      const a = await startBackend(t);
+      const b = await startBackend(t);
+      const place = makePlace(t, rules({ a: a.url, b: b.url }));
+      const shim = startShim(place);
+      const opened = shim.request('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } });
+      shim.notify('notifications/initialized');
+      const list = shim.request('tools/list');
+      const call = shim.call('b__echo', { message: 'early' });
+      assert.ok((await opened).result);
+      assert.deepEqual(names(await list), ['a__echo', 'b__echo']);
+      assertSaid(await call, 'early');
+      const order = b.requests.map((r) => r.message?.method).filter(Boolean);
+      assert.deepEqual(order.slice(0, 2), ['initialize', 'notifications/initialized']);
+    });
+
+    test('server/discover is answered without touching a backend; a second initialize is refused', async (t) => {
+      const a = await startBackend(t);
+      const b = await startBackend(t);
+      const shim = startShim(makePlace(t, rules({ a: a.url, b: b.url })));
+      assert.equal((await shim.request('server/discover')).error.code, -32601);
+      assert.equal(a.requests.length + b.requests.length, 0);
+      assert.ok((await shim.initialize()).result);
+      assert.equal((await shim.initialize()).error.code, CODE.invalid);
+    });
+  });
+
+  describe('names', suite, () => {
+    test('of tools and prompts carry their backend and come back without it', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { capabilities: ALL }, b: { capabilities: ALL } });
+      for (const one of [a, b]) {
+        one.onMethod['prompts/list'] = (x) => x.result({ prompts: [{ name: 'hello', description: 'd' }] });
+        one.onMethod['prompts/get'] = (x) => x.result({ messages: [] });
+        one.onMethod['completion/complete'] = (x) => x.result({ completion: { values: ['v'] } });
+      }
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo', 'b__echo']);
+      assert.deepEqual((await shim.request('prompts/list')).result.prompts.map((p) => p.name), ['a__hello', 'b__hello']);
+      const call = '{"jsonrpc":"2.0","params":{"arguments":{"message":"\\u0065","n":1.10},"name":"b__echo","_meta":{"x":1e0}},"id":-5,"method":"tools/call"}';
+      const said = shim.answerTo(-5);
+      await shim.sendLine(call);
+      assertSaid(await said, 'e');
+      assert.equal(line(b, 'tools/call'), call.replace('b__echo', 'echo'), 'only the name is another');
+      assert.equal(a.arrivals.length, 0);
+      await shim.request('prompts/get', { name: 'a__hello' });
+      assert.equal(a.of('prompts/get')[0].message.params.name, 'hello');
+      await shim.request('completion/complete', { ref: { type: 'ref/prompt', name: 'b__hello' }, argument: { name: 'x', value: '' } });
+      assert.equal(b.of('completion/complete')[0].message.params.ref.name, 'hello');
+    });
+
+    test('nobody\'s are refused and recorded', async (t) => {
+      const { a, b, shim, place } = await setUp(t, { a: {}, b: {} });
+      for (const name of ['echo', 'c__echo', 'A__echo', 'a_echo', '__echo', 'a__']) {
+        assertRefused(await shim.call(name), CODE.denied);
+      }
+      assertRefused(await shim.call('a__nothing'), CODE.denied);
+      assertRefused(await shim.call('a__b__echo'), CODE.denied);
+      assert.equal(a.arrivals.length + b.arrivals.length, 0);
+      await shim.end();
+      assert.ok((await place.storedRows()).some((row) => row.kind === 'refused' && row.tool === 'echo'));
+    });
+
+    test('longer than 64 are cut, tell each other apart, and are found again, also before any list', async (t) => {
+      const long = ['one', 'two'].map((end) => `${'very_'.repeat(15)}${end}`);
+      const { b, shim } = await setUp(t, { a: {}, b: { tools: long.map((name) => tool(name)) } });
+      const shown = names(await shim.request('tools/list')).filter((name) => name.startsWith('b__'));
+      assert.equal(new Set(shown).size, 2);
+      for (const [i, name] of shown.entries()) {
+        assert.ok(name.length <= 64, name);
+        assertSaid(await shim.call(name), 'done');
+        assert.equal(b.arrivals[i].tool, long[i]);
+      }
+      const place = makePlace(t, rules({ a: unused, b: b.url }));
+      const early = await openShim(place);
+      assertSaid(await early.call(shown[1]), 'done');
+      assert.equal(b.arrivals[2].tool, long[1]);
+      assertRefused(await early.call(`${shown[1].slice(0, -8)}00000000`), CODE.denied);
+    });
+
+    test('that cannot be told apart are refused at start', async (t) => {
+      const shim = startShim(makePlace(t, rules({ a: unused, a_: unused })));
+      const { error } = await shim.initialize();
+      assert.match(error.message, /backends a and a_ cannot be told apart/);
+      assert.equal((await shim.exited).code, 78);
+    });
+
+    test('of resources are URIs that lead back to their backend', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { capabilities: ALL }, b: { capabilities: ALL } });
+      for (const one of [a, b]) {
+        one.onMethod['resources/list'] = (x) => x.result({ resources: [{ uri: 'file:///x?y=1#z', name: 'x' }] });
+        one.onMethod['resources/templates/list'] = (x) => x.result({ resourceTemplates: [{ uriTemplate: 'file:///{path}', name: 't' }] });
+        one.onMethod['resources/read'] = (x) => x.result({ contents: [{ uri: x.message.params.uri, text: 'uri' }] });
+        for (const m of ['resources/subscribe', 'resources/unsubscribe']) one.onMethod[m] = (x) => x.result({});
+        one.onMethod['completion/complete'] = (x) => x.result({ completion: { values: ['v'] } });
+      }
+      const { resources } = (await shim.request('resources/list')).result;
+      assert.equal(resources.length, 2);
+      for (const [i, one] of [a, b].entries()) {
+        const { uri } = resources[i];
+        assert.equal(new URL(uri).href, uri, 'a valid URI that stays as it is');
+        const { contents } = (await shim.request('resources/read', { uri })).result;
+        assert.equal(one.of('resources/read')[0].message.params.uri, 'file:///x?y=1#z');
+        assert.deepEqual(contents, [{ uri, text: 'uri' }]);
+        await shim.request('resources/subscribe', { uri });
+        assert.equal(one.of('resources/subscribe')[0].message.params.uri, 'file:///x?y=1#z');
+      }
+      const { resourceTemplates } = (await shim.request('resources/templates/list')).result;
+      const uri = resourceTemplates[1].uriTemplate.replace('{path}', 'some/where');
+      await shim.request('resources/read', { uri });
+      assert.equal(b.of('resources/read')[1].message.params.uri, 'file:///some/where');
+      await shim.request('completion/complete', { ref: { type: 'ref/resource', uri: resourceTemplates[0].uriTemplate }, argument: { name: 'path', value: '' } });
+      assert.equal(a.of('completion/complete')[0].message.params.ref.uri, 'file:///{path}');
+      assert.equal((await shim.request('resources/read', { uri: 'file:///x' })).error.code, CODE.params, 'whose it is cannot be told');
+    });
+
+    test('in results and updates too', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { capabilities: ALL }, b: { capabilities: ALL } });
+      const content = [{ type: 'text', text: '"uri"' }, { type: 'resource_link', uri: 'b:1', name: 'l' }, { type: 'resource', resource: { uri: 'b:2', text: 't' } }];
+      b.onCall.echo = (x) => {
+        x.stream();
+        x.event({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'b:1' } });
+        x.event({ jsonrpc: '2.0', id: x.message.id, result: { content, structuredContent: { uri: 'b:1' } } });
+        x.end();
+      };
+      b.onMethod['prompts/get'] = (x) => x.result({ messages: [{ role: 'user', content: content[2] }] });
+      const { result } = await shim.call('b__echo');
+      assert.deepEqual(result.content.map((c) => c.uri ?? c.resource?.uri), [undefined, 'aegis:b/b:1', 'aegis:b/b:2']);
+      assert.deepEqual(result.structuredContent, { uri: 'b:1' });
+      await shim.message((m) => m.method === 'notifications/resources/updated' && m.params.uri === 'aegis:b/b:1');
+      const prompt = await shim.request('prompts/get', { name: 'b__p' });
+      assert.equal(prompt.result.messages[0].content.resource.uri, 'aegis:b/b:2');
+      assert.equal(a.of('prompts/get').length, 0);
+    });
+  });
+
+  describe('lists', suite, () => {
+    test('come in the order of the configuration, whoever is faster', async (t) => {
+      const { c, shim } = await setUp(t, { c: {}, a: {}, b: {} });
+      c.onMethod['tools/list'] = (x) => setTimeout(() => x.result({ tools: [tool('z'), tool('y')] }), 200);
+      assert.deepEqual(names(await shim.request('tools/list')), ['c__z', 'c__y', 'a__echo', 'b__echo']);
+    });
+
+    test('have pages: a cursor leads to the next of every backend that has one', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: {}, b: {}, c: {} });
+      const pages = (n) => (x) => {
+        const at = Number(x.message.params?.cursor?.slice(2) ?? 0);
+        x.result({ tools: [tool(`t${at}`)], ...(at + 1 < n ? { nextCursor: `"\n${at + 1}` } : {}) });
+      };
+      a.onMethod['tools/list'] = pages(2);
+      b.onMethod['tools/list'] = pages(3);
+      const seen = [];
+      for (let cursor; ;) {
+        const { result } = await shim.request('tools/list', cursor === undefined ? undefined : { cursor });
+        seen.push(result.tools.map((one) => one.name).join());
+        cursor = result.nextCursor;
+        if (cursor === undefined) break;
+        assert.equal(typeof cursor, 'string');
+      }
+      assert.deepEqual(seen, ['a__t0,b__t0,c__echo', 'a__t1,b__t1', 'b__t2']);
+      assert.equal((await shim.request('tools/list', { cursor: 'nonsense' })).error.code, CODE.params);
+      assert.equal((await shim.request('tools/list', { cursor: 7 })).error.code, CODE.params);
+    });
+
+    test('are asked only of those that have them', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: {}, b: { capabilities: ALL } });
+      b.onMethod['prompts/list'] = (x) => x.result({ prompts: [{ name: 'p' }] });
+      assert.deepEqual((await shim.request('prompts/list')).result.prompts, [{ name: 'b__p' }]);
+      assert.equal(a.of('prompts/list').length, 0);
+    });
+
+    test('miss the part of one that does not answer within 5 seconds, and are told when it does', async (t) => {
+      const { b, shim } = await setUp(t, { a: {}, b: {} });
+      let late;
+      b.onMethod['tools/list'] = (x) => { late = x; };
+      const from = performance.now();
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo']);
+      assert.ok(performance.now() - from < 8000);
+      assert.match(shim.stderr, /merge\.missing .*backend b is missing in tools\/list|merge\.missing .*b is missing in tools\/list/);
+      delete b.onMethod['tools/list'];
+      late.result({ tools: [tool('late')] });
+      await shim.message((m) => m.method === 'notifications/tools/list_changed');
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo', 'b__echo']);
+      assert.equal(shim.messages.some((m) => m.result || m.error), false, 'nothing was answered twice');
+    });
+
+    test('say no when a backend says no and no other has anything', async (t) => {
+      const { b, shim } = await setUp(t, { a: {}, b: { capabilities: ALL } });
+      b.onMethod['prompts/list'] = (x) => x.error(-32077, 'not today');
+      const { error, id } = await shim.request('prompts/list', undefined, { id: 'odd' });
+      assert.equal(error.code, -32077);
+      assert.equal(id, 'odd');
+    });
+
+    test('that change are told once', async (t) => {
+      const { b, shim } = await setUp(t, { a: {}, b: {} });
+      b.onCall.echo = (x) => {
+        x.stream();
+        x.event({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' });
+        x.event({ jsonrpc: '2.0', id: x.message.id, result: { content: [{ type: 'text', text: 'ok' }] } });
+        x.end();
+      };
+      assertSaid(await shim.call('b__echo'), 'ok');
+      await shim.message((m) => m.method === 'notifications/tools/list_changed');
+    });
+
+    test('that the client cancels are answered no more, and the backends hear it', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: {}, b: {} });
+      b.onMethod['tools/list'] = () => {};
+      shim.request('tools/list', undefined, { id: 'x' }).catch(() => {});
+      await until(() => b.of('tools/list').length);
+      await shim.notify('notifications/cancelled', { requestId: 'x' });
+      await until(() => b.of('notifications/cancelled').some((r) => r.message.params.requestId === 'x'));
+      assertSaid(await shim.call('a__echo', { message: 'next' }), 'next');
+      assert.equal(a.arrivals.length, 1);
+      assert.equal(shim.lines.some((l) => l.includes('"id":"x"')), false);
+    });
+  });
+
+  describe('coming and going', suite, () => {
+    test('one that comes later joins with list_changed, and has the log level', async (t) => {
+      const port = await freePort();
+      const a = await startBackend(t, { capabilities: ALL });
+      a.onMethod['logging/setLevel'] = (x) => x.result({});
+      const place = makePlace(t, rules({ a: a.url, late: `http://127.0.0.1:${port}/mcp` }));
+      const shim = await openShim(place);
+      assert.deepEqual((await shim.request('logging/setLevel', { level: 'warning' })).result, {});
+      const late = new Backend({ capabilities: ALL });
+      late.onMethod['logging/setLevel'] = (x) => x.result({});
+      await late.start(port);
+      t.after(() => late.stop());
+      await shim.message((m) => m.method === 'notifications/tools/list_changed');
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo', 'late__echo']);
+      assertSaid(await shim.call('late__echo', { message: 'here' }), 'here');
+      await until(() => late.of('logging/setLevel').length);
+      assert.equal(late.of('logging/setLevel')[0].message.params.level, 'warning');
+      assert.equal(late.of('notifications/initialized').length, 1);
+    });
+
+    test('one that dies is missing in lists, and is back with list_changed', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: {}, b: {} });
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo', 'b__echo']);
+      const { port } = b;
+      await b.stop();
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo']);
+      assertRefused(await shim.call('b__echo'), CODE.unreachable);
+      assertSaid(await shim.call('a__echo', { message: 'still' }), 'still');
+      const again = await new Backend().start(port);
+      t.after(() => again.stop());
+      await shim.message((m) => m.method === 'notifications/tools/list_changed');
+      assert.deepEqual(names(await shim.request('tools/list')), ['a__echo', 'b__echo']);
+      assertSaid(await shim.call('b__echo', { message: 'back' }), 'back');
+      assert.equal(a.of('initialize').length, 1);
+    });
+
+    test('the end: every session is ended politely, within a second', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: {}, b: {}, gone: null });
+      assertSaid(await shim.call('a__echo', { message: '1' }), '1');
+      const end = await shim.end();
+      assert.equal(end.code, 0);
+      assert.ok(end.ms < 1000, `${end.ms}`);
+      await until(() => a.of('DELETE').length === 1 && b.of('DELETE').length === 1);
+    });
+  });
+
+  describe('both ways', suite, () => {
+    test('ids that clash: the client\'s, and those of requests of two backends at once', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { tools: [tool('ask')] }, b: { tools: [tool('ask')] } }, { capabilities: { sampling: {} } });
+      asksFor(a);
+      asksFor(b);
+      const calls = [shim.request('tools/call', { name: 'a__ask' }, { id: 1 }), shim.request('tools/call', { name: 'b__ask' }, { id: '1' })];
+      await until(() => shim.messages.filter((m) => m.method === 'sampling/createMessage').length === 2);
+      const asked = shim.messages.filter((m) => m.method === 'sampling/createMessage');
+      assert.notEqual(asked[0].id, asked[1].id);
+      for (const one of asked.toReversed()) await shim.send({ id: one.id, result: { text: `answer ${one.id}` } });
+      const said = (await Promise.all(calls)).map((one) => one.result.content[0].text);
+      assert.deepEqual(new Set(said), new Set(asked.map((one) => `answer ${one.id}`)));
+      await shim.send({ id: asked[0].id, result: { text: 'again' } });
+      assert.deepEqual((await shim.request('ping')).result, {}, 'an answer too many is dropped');
+    });
+
+    test('progress: the backend\'s comes with the client\'s token, the client\'s goes with the backend\'s', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { tools: [tool('ask')] }, b: { tools: [tool('ask')] } }, { capabilities: { sampling: {} } });
+      asksFor(a, { progressToken: 'p' });
+      asksFor(b, { progressToken: 'p' });
+      const call = shim.request('tools/call', { name: 'b__ask', _meta: { progressToken: 'p' } });
+      const ask = await shim.message((m) => m.method === 'sampling/createMessage');
+      await shim.notify('notifications/progress', { progressToken: ask.params._meta.progressToken, progress: 1 });
+      await until(() => b.of('notifications/progress').length === 1);
+      assert.equal(b.of('notifications/progress')[0].message.params.progressToken, 'p');
+      assert.equal(a.of('notifications/progress').length, 0);
+      await shim.send({ id: ask.id, result: { text: 'fine' } });
+      assertSaid(await call, 'fine');
+      a.onCall.ask = (x) => {
+        x.stream();
+        x.event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: x.message.params._meta.progressToken, progress: 1 } });
+        x.event({ jsonrpc: '2.0', id: x.message.id, result: { content: [{ type: 'text', text: 'a' }] } });
+        x.end();
+      };
+      assertSaid(await shim.request('tools/call', { name: 'a__ask', _meta: { progressToken: 77 } }), 'a');
+      assert.ok(shim.messages.some((m) => m.method === 'notifications/progress' && m.params.progressToken === 77));
+    });
+
+    test('cancelling reaches the one backend that has the request, either way', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { tools: [tool('slow')] }, b: { tools: [tool('slow')] } }, { capabilities: { sampling: {} } });
+      let held;
+      b.onCall.slow = (x) => {
+        held = x;
+        x.stream();
+        x.event({ jsonrpc: '2.0', id: 'q', method: 'sampling/createMessage', params: {} });
+      };
+      shim.call('b__slow', {}, { id: 5 }).catch(() => {});
+      const ask = await shim.message((m) => m.method === 'sampling/createMessage');
+      held.event({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'q' } });
+      const said = await shim.message((m) => m.method === 'notifications/cancelled');
+      assert.equal(said.params.requestId, ask.id);
+      await shim.notify('notifications/cancelled', { requestId: 5 });
+      await until(() => b.of('notifications/cancelled').length === 1);
+      assert.equal(b.of('notifications/cancelled')[0].message.params.requestId, 5);
+      assert.equal(a.of('notifications/cancelled').length, 0);
+    });
+
+    test('an id that is open is not taken again, whatever it would be for', async (t) => {
+      const { b, shim } = await setUp(t, { a: {}, b: {} });
+      let held;
+      b.onCall.echo = (x) => { held = x; };
+      const said = () => shim.lines.filter((one) => one.includes('"id":9')).map((one) => JSON.parse(one));
+      await shim.send({ id: 9, method: 'tools/call', params: { name: 'b__echo' } });
+      await until(() => held);
+      for (const again of [{ method: 'tools/list' }, { method: 'tools/call', params: { name: 'a__echo' } }]) await shim.send({ id: 9, ...again });
+      await until(() => said().length === 2);
+      assert.ok(said().every((one) => one.error.code === CODE.invalid));
+      held.say('done');
+      await until(() => said().length === 3);
+      assertSaid(said()[2], 'done');
+    });
+
+    test('tasks are asked for where they were made', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { capabilities: { tools: {}, tasks: {} } }, b: { capabilities: { tools: {}, tasks: { list: {} } } } });
+      for (const [name, one] of Object.entries({ a, b })) {
+        one.onCall.echo = (x) => x.result({ task: { taskId: `task-${name}`, status: 'working' } });
+        one.onMethod['tasks/get'] = (x) => x.result({ taskId: x.message.params.taskId, status: 'completed' });
+        one.onMethod['tasks/list'] = (x) => x.result({ tasks: [{ taskId: `task-${name}` }] });
+      }
+      await shim.call('a__echo');
+      await shim.call('b__echo');
+      assert.equal((await shim.request('tasks/get', { taskId: 'task-b' })).result.status, 'completed');
+      assert.equal(a.of('tasks/get').length, 0);
+      assert.equal(b.of('tasks/get').length, 1);
+      assert.equal((await shim.request('tasks/get', { taskId: 'nobody' })).error.code, CODE.params);
+      assert.deepEqual((await shim.request('tasks/list')).result.tasks.map((one) => one.taskId), ['task-a', 'task-b']);
+    });
+
+    test('notifications of the client go to all of them, a call without an id to none', async (t) => {
+      const { a, b, shim, place } = await setUp(t, { a: {}, b: {} });
+      await shim.notify('tools/call', { name: 'a__echo' });
+      await shim.notify('x/run');
+      await shim.notify('notifications/roots/list_changed');
+      await until(() => a.of('notifications/roots/list_changed').length && b.of('notifications/roots/list_changed').length);
+      assert.equal(a.arrivals.length + a.of('x/run').length + b.of('x/run').length, 0);
+      await shim.call('a__echo');
+      await shim.end();
+      assert.ok((await place.storedRows()).some((row) => row.body.method === 'tools/call' && row.verdict === 'blocked'));
+    });
+
+    test('a method that names no backend is not guessed at', async (t) => {
+      const { shim } = await setUp(t, { a: {}, b: {} });
+      const { error } = await shim.request('x/unknown');
+      assert.equal(error.code, -32601);
+      assert.match(error.message, /--backend/);
+    });
+  });
+
+  describe('governance', suite, () => {
+    test('sees each backend\'s own names: its lists, limits and rows', async (t) => {
+      const tools = ['echo', 'drop'].map((name) => tool(name));
+      const { a, b, shim, place } = await setUp(t, { a: { tools }, b: { tools } }, {
+        grants: { a: 'rate_limits: { echo: { window: 1h, max_count: 1 } }', b: 'tool_denylist: ["drop"]' },
+      });
+      const list = (await shim.request('tools/list')).result.tools;
+      assert.deepEqual(list.map((one) => one.name), ['a__echo', 'a__drop', 'b__echo']);
+      assert.equal(list[0].description, '[Rate:1/1h] Does echo');
+      assertSaid(await shim.call('a__echo'), 'done');
+      assertRefused(await shim.call('a__echo'), CODE.limited, { reason: 'rate' });
+      assertSaid(await shim.call('b__echo'), 'done');
+      assertSaid(await shim.call('b__echo'), 'done');
+      assertRefused(await shim.call('b__drop'), CODE.denied);
+      assert.deepEqual([a.arrivals.length, b.arrivals.length], [1, 2]);
+      await shim.end();
+      const rows = (await place.storedRows()).filter((row) => row.kind === 'intent').map((row) => [row.backend, row.tool]);
+      assert.deepEqual(rows, [['a', 'echo'], ['b', 'echo'], ['b', 'echo']]);
+    });
+
+    test('resources and prompts are hidden and refused by each backend\'s own rules', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: { capabilities: ALL }, b: { capabilities: ALL } }, {
+        grants: { b: 'resource_denylist: ["file:///secret*"], prompt_denylist: ["hello"]' },
+      });
+      for (const one of [a, b]) {
+        one.onMethod['resources/list'] = (x) => x.result({ resources: [{ uri: 'file:///secret', name: 's' }] });
+        one.onMethod['resources/read'] = (x) => x.result({ contents: [] });
+        one.onMethod['prompts/list'] = (x) => x.result({ prompts: [{ name: 'hello' }] });
+      }
+      assert.deepEqual((await shim.request('resources/list')).result.resources.map((r) => r.uri), ['aegis:a/file:///secret']);
+      assert.deepEqual((await shim.request('prompts/list')).result.prompts.map((p) => p.name), ['a__hello']);
+      assert.ok((await shim.request('resources/read', { uri: 'aegis:a/file:///secret' })).result);
+      assertRefused(await shim.request('resources/read', { uri: 'aegis:b/file:///secret' }), CODE.denied);
+      assertRefused(await shim.request('prompts/get', { name: 'b__hello' }), CODE.denied);
+      assert.equal(b.of('resources/read').length + b.of('prompts/get').length, 0);
+    });
+
+    test('changed rules are told once, and count for all', async (t) => {
+      const { a, b, shim, place } = await setUp(t, { a: {}, b: {} });
+      await shim.request('tools/list');
+      place.writeRules(rules({ a: a.url, b: b.url }, { a: 'tool_denylist: ["*"]' }));
+      assertRefused(await shim.call('a__echo'), CODE.denied);
+      await shim.message((m) => m.method === 'notifications/tools/list_changed');
+      assert.deepEqual(names(await shim.request('tools/list')), ['b__echo']);
+      assert.equal(shim.messages.filter((m) => m.method === 'notifications/tools/list_changed').length, 1);
+    });
+
+    test('--backend still picks one, whose names are its own', async (t) => {
+      const a = await startBackend(t);
+      const b = await startBackend(t);
+      const place = makePlace(t, rules({ a: a.url, b: b.url }));
+      const shim = await openShim(place, { args: ['--agent', 'one', '--backend', 'b', ...place.options] });
+      assert.deepEqual(names(await shim.request('tools/list')), ['echo']);
+      assertSaid(await shim.call('echo', { message: 'one' }), 'one');
+      assert.deepEqual([a.requests.length, b.arrivals.length], [0, 1]);
+    });
+
+    test('500 calls to three backends at once: each is answered once, by the one that was meant', async (t) => {
+      const { a, b, c, shim } = await setUp(t, { a: {}, b: {}, c: {} });
+      for (const [name, one] of Object.entries({ a, b, c })) one.onCall.echo = (x, p) => x.say(`${name} ${p.arguments.n}`);
+      const calls = Array.from({ length: 500 }, (_, n) => ['a', 'b', 'c'].map((name) => [name, n])[n % 3]);
+      const answers = await settled(Promise.all(calls.map(([name, n]) => shim.call(`${name}__echo`, { n }))), 'all answers', 3 * HANG_MS);
+      for (const [i, [name, n]] of calls.entries()) assertSaid(answers[i], `${name} ${n}`);
+      assert.equal(a.arrivals.length + b.arrivals.length + c.arrivals.length, 500);
+    });
+  });
+});
