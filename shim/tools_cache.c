@@ -1,6 +1,7 @@
 #include "shim/tools_cache.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "data/secret.h"
 #include "shim/shim.h"
 
 /* ---- pages as they come in --------------------------------------------------------------------------------------------------------- */
@@ -11,17 +12,27 @@ void tools_pages_release(struct tools_pages *p)
 	*p = (struct tools_pages){ 0 };
 }
 
+/* The digest goes on from tool to tool, so that it does not matter where the pages end. */
+static void add_tool(uint8_t digest[32], struct json_value tool)
+{
+	struct hash h;
+	uint8_t one[32];
+
+	json_canonical_hash(tool, one);
+	hash_init(&h);
+	hash_add(&h, digest, 32);
+	hash_add(&h, one, sizeof(one));
+	hash_done(&h, digest);
+}
+
 static void add_tools(struct tools_pages *p, struct json_value result)
 {
 	struct json_iter it = json_iter(json_get(result, "tools"));
 	struct json_value tool;
 	struct span key;
-	uint8_t one[32];
 
-	while (json_next(&it, &key, &tool)) {
-		json_canonical_hash(tool, one);
-		hash_add(&p->hash, one, sizeof(one));
-	}
+	while (json_next(&it, &key, &tool))
+		add_tool(p->list.digest, tool);
 }
 
 /* Is this the page that continues the list, or begins one, and is there room for it? */
@@ -29,7 +40,6 @@ static bool takes(struct tools_pages *p, struct json_value cursor, struct span p
 {
 	if (cursor.kind == JSON_NONE) {
 		tools_pages_release(p);
-		hash_init(&p->hash);
 		p->is_open = true;
 	} else if (!p->is_open || !p->next || !span_is(cursor.text, p->next)) {
 		return false;
@@ -53,8 +63,6 @@ bool tools_pages_add(struct tools_pages *p, struct json_value cursor, struct jso
 	free(p->next);
 	p->next = next.kind == JSON_NONE ? NULL : span_dup(next.text);
 	p->is_open = p->next != NULL;
-	if (!p->is_open)
-		hash_done(&p->hash, l->digest);
 	return !p->is_open;
 }
 

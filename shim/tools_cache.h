@@ -2,7 +2,6 @@
  * first tools/list need not wait; to the store after every complete list. After the first fresh list of a session it answers no more. */
 #pragma once
 #include "data/jsonrpc.h"
-#include "data/secret.h"
 #include "store/store.h"
 
 struct part;
@@ -10,7 +9,6 @@ struct part;
 /* A list while its pages come in. */
 struct tools_pages {
 	struct tools_list list;
-	struct hash hash;
 	size_t bytes;
 	char *next;                          /* raw cursor of the page that must come */
 	bool is_open;
