@@ -1,4 +1,5 @@
 /* upstream_stdio - deliveries to a child: what waits, what is written, what is open, how it ends. See upstream_stdio.h. */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -53,6 +54,7 @@ static void outgoing_free(struct outgoing *x)
 
 void outgoing_forget(struct outgoing *x)
 {
+	assert(x); /* who counts forgotten ones finds one */
 	x->u->forgotten_n--;
 	outgoing_free(x);
 }
