@@ -3,12 +3,13 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "net/http.h"
+#include "net/http_url.h"
 #include "net/sockets.h"
 
 #define HTTP_MAX_POOLED_HANDLES  64
 #define HTTP_MAX_UNREAD_BYTES    (64 * 1024)  /* of a streamed body, before it is paused */
 #define HTTP_BUFFER_BYTES        (64L * 1024) /* libcurl's receive buffer; above the mmap threshold it gets slower */
-#define HTTP_LONG_BODY_BYTES     (32 * 1024)  /* from here on its upload is watched for the timeout */
+#define HTTP_LONG_BODY_BYTES     (32 * 1024)  /* from here on its upload is watched for the timeout, and a refusal costs the connection */
 #define HTTP_MAX_IDLE_S          60L          /* of a pooled connection, unless the server says less */
 #define HTTP_MAX_RETRY_AFTER_S   (366 * 86400LL)
 
@@ -77,6 +78,13 @@ static int on_prereq(void *arg, char *remote, char *local, int remote_port, int 
 	return CURL_PREREQFUNC_OK;
 }
 
+/* Who refuses a long body may not have read all of it, and closes the connection a moment later: the next request must not meet that. */
+static void let_go_if_refused(struct http_request *r, long status)
+{
+	if (status >= 400 && r->content.len >= HTTP_LONG_BODY_BYTES)
+		(void)curl_easy_setopt(r->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
 	struct http_request *r = arg;
@@ -91,6 +99,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	if (is_last && !r->has_head) {
 		(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 		r->has_head = status >= 200;
+		let_go_if_refused(r, status);
 		note_news(r);
 	}
 	return size * n;
@@ -204,7 +213,7 @@ static bool handle_aim(struct http_request *r)
 	bool has_body = r->content.at != NULL;
 	bool is_set = SET(easy, CURLOPT_PREREQDATA, r) && SET(easy, CURLOPT_HEADERDATA, r) && SET(easy, CURLOPT_WRITEDATA, r) &&
 	              SET(easy, CURLOPT_XFERINFODATA, r) && SET(easy, CURLOPT_MAXAGE_CONN, r->http->max_idle_s) &&
-	              SET(easy, CURLOPT_FRESH_CONNECT, r->is_apart ? 1L : 0L) &&
+	              SET(easy, CURLOPT_FRESH_CONNECT, r->is_apart ? 1L : 0L) && SET(easy, CURLOPT_FORBID_REUSE, 0L) &&
 	              SET(easy, CURLOPT_HTTPHEADER, http_headers_list(r->headers)) &&
 	              SET(easy, CURLOPT_NOPROGRESS, r->content.len >= HTTP_LONG_BODY_BYTES ? 0L : 1L);
 
@@ -258,54 +267,13 @@ enum err http_new(const struct http_options *o, struct http **out, struct proble
 	return OK;
 }
 
-static bool part_is_same(CURLU *a, CURLU *b, CURLUPart part)
-{
-	char *of_a = NULL, *of_b = NULL;
-	bool has_both = curl_url_get(a, part, &of_a, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-	                curl_url_get(b, part, &of_b, CURLU_DEFAULT_PORT) == CURLUE_OK;
-	bool is_same = has_both && strcasecmp(of_a, of_b) == 0;
-
-	curl_free(of_a);
-	curl_free(of_b);
-	return is_same;
-}
-
-static bool origin_is_same(CURLU *a, CURLU *b)
-{
-	return part_is_same(a, b, CURLUPART_SCHEME) && part_is_same(a, b, CURLUPART_HOST) && part_is_same(a, b, CURLUPART_PORT);
-}
-
-/* The name and password of the configured URL belong to its origin: what comes from outside neither drops nor sets them. */
-static bool keep_credentials(CURLU *from, CURLU *to)
-{
-	static const CURLUPart parts[] = { CURLUPART_USER, CURLUPART_PASSWORD };
-
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		char *value = NULL;
-		(void)curl_url_get(from, parts[i], &value, 0);
-		bool is_set = curl_url_set(to, parts[i], value, 0) == CURLUE_OK;
-		curl_free(value);
-		if (!is_set)
-			return false;
-	}
-	return true;
-}
-
 enum err http_move(struct http *h, const char *reference)
 {
-	CURLU *to = curl_url_dup(h->base);
-
-	if (!to)
-		abort();
-	if (curl_url_set(to, CURLUPART_URL, reference, 0) != CURLUE_OK || !origin_is_same(h->base, to) || !keep_credentials(h->base, to)) {
-		curl_url_cleanup(to);
-		return ERR_INVALID;
-	}
+	char *to = http_url_within(h->base, reference);
 	/* In place: handles of libcurl, also those of requests under way, point to h->url. */
-	char *text = NULL;
-	bool is_set = curl_url_get(to, CURLUPART_URL, &text, 0) == CURLUE_OK && curl_url_set(h->url, CURLUPART_URL, text, 0) == CURLUE_OK;
-	curl_free(text);
-	curl_url_cleanup(to);
+	bool is_set = to && curl_url_set(h->url, CURLUPART_URL, to, 0) == CURLUE_OK;
+
+	curl_free(to);
 	return is_set ? OK : ERR_INVALID;
 }
 

@@ -343,6 +343,31 @@ START_TEST(nobody_wakes_an_idle_loop)
 }
 END_TEST
 
+static void refuses_unread(struct conn *c)
+{
+	while (conn_request(c))
+		conn_answer(c, c->body[0] == 'x' ? "400 Too Large" : "200 OK", "%s", "said");
+}
+
+/* The server may close a moment after its refusal; what was pooled would take the next request with it. */
+START_TEST(a_connection_whose_long_body_was_refused_is_not_used_again)
+{
+	static char body[40000];
+	struct probe q;
+
+	memset(body, 'x', sizeof(body));
+	peer_serves(refuses_unread);
+	probe_init(&q, (struct span){ body, sizeof(body) });
+	run(&q);
+	ck_assert_int_eq(q.status, 400);
+	buf_release(&q.body);
+	post(&q);
+	ck_assert_int_eq(q.status, 200);
+	ck_assert_int_eq(atomic_load(&p->connections), 2);
+	buf_release(&q.body);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("http_bounds");
@@ -365,6 +390,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_connection_is_let_go_before_the_server_does);
 	tcase_add_test(t, a_turn_that_ended_something_does_not_sleep);
 	tcase_add_test(t, nobody_wakes_an_idle_loop);
+	tcase_add_test(t, a_connection_whose_long_body_was_refused_is_not_used_again);
 	suite_add_tcase(s, t);
 	return s;
 }
