@@ -16,6 +16,12 @@ const CALLS = 50;
 const LIMIT = 100;
 const limit = (window = '1h', max = LIMIT) => ({ more: `queue: { demo: { global_rate_limits: { echo: {window: ${window}, max_count: ${max}} } } }\n` });
 
+/** Refused by the limit; or, on a machine so busy that the gate was not to be had in time, for the store's sake. */
+function assertKeptOut(answer) {
+  const isBusy = answer.error?.data?.reason === 'store' && /busy/.test(answer.error.message);
+  assertRefused(answer, isBusy ? CODE.internal : CODE.limited);
+}
+
 describe('two-process truth', inTurn, () => {
   for (let round = 1; round <= factor; round++) {
     test(`${SHIMS} shims x ${CALLS} calls race one limit of ${LIMIT}: exactly ${LIMIT} arrive (round ${round})`, async (t) => {
@@ -29,7 +35,7 @@ describe('two-process truth', inTurn, () => {
 
       const passed = answers.filter((a) => a.result);
       assert.equal(passed.length, LIMIT);
-      for (const answer of answers) if (!answer.result) assertRefused(answer, CODE.limited);
+      for (const answer of answers) if (!answer.result) assertKeptOut(answer);
       assert.equal(backend.arrivals.length, LIMIT);
       assert.equal(new Set(backend.arrivals.map((a) => a.args.message)).size, LIMIT, 'no call arrived twice');
 
@@ -64,7 +70,7 @@ describe('two-process truth', inTurn, () => {
             inFlight--;
             answered++;
             if (answer.result) passed++;
-            else assertRefused(answer, CODE.limited);
+            else assertKeptOut(answer);
             if (doomed.get(shim) === answered) {
               dead = true;
               lostAtMost += inFlight;

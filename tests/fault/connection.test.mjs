@@ -8,6 +8,7 @@ import { assertSaid, CODE } from '../lib/check.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { factor, suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
+import { until } from '../lib/until.mjs';
 
 const OURS = [CODE.unknown, CODE.unreachable];
 
@@ -65,6 +66,7 @@ describe('connections that die', suite, () => {
       const { backend, shim } = await setUp(t);
       const kill = (socket) => (how === 'end' ? socket.end() : socket.resetAndDestroy());
       let passed = 0;
+      let struckSockets = [];
       const rounds = 200 * factor;
       for (let n = 0; n < rounds; n++) {
         const message = `race ${n}`;
@@ -74,7 +76,8 @@ describe('connections that die', suite, () => {
         const struck = new Promise((resolve) => {
           const strike = (left) => {
             if (left) return setImmediate(strike, left - 1);
-            [...backend.sockets].forEach(kill);
+            struckSockets = [...backend.sockets];
+            struckSockets.forEach(kill);
             resolve();
           };
           strike(turns);
@@ -85,6 +88,7 @@ describe('connections that die', suite, () => {
         if (answer.result) passed++;
       }
       t.diagnostic(`${passed} of ${rounds} passed`);
+      await until(() => struckSockets.every((socket) => socket.destroyed || socket.writableFinished), { what: 'the last end sent' });
       assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
     });
   }

@@ -139,7 +139,7 @@ export class Shim {
   /** Goes away as a client does at its end. */
   letGo() {
     if (this.hasExited) return;
-    this.child.kill('SIGCONT');
+    if (this.signals.has('SIGSTOP')) this.child.kill('SIGCONT');
     this.stdin?.end();
     this.stdout.destroy();
   }
