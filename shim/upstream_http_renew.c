@@ -6,7 +6,7 @@
 
 #define FIRST_PAUSE_MS 1000
 #define MAX_PAUSE_MS   30000
-#define MAX_ROUNDS     10                  /* without a delivery in between: then only a delivery opens it */
+#define MAX_ROUNDS     10                  /* sessions in a row in which nothing was answered: then only a delivery opens the next */
 
 /* ---- what must be said again ------------------------------------------------------------------------------------------------- */
 
@@ -90,7 +90,9 @@ void renew_go_on(struct http_upstream *u)
 
 	if (!r->is_setting_up)
 		return;
-	if (r->has_level_to_send) {
+	if (u->has_expired) { /* meanwhile: all of it is said again in the next one */
+		r->is_setting_up = false;
+	} else if (r->has_level_to_send) {
 		r->has_level_to_send = false;
 		send_setup(u, "logging/setLevel", r->log_level);
 	} else if (map_next(r->subscriptions, &r->next, &uri, &params)) {
@@ -134,7 +136,7 @@ static void initialize_done(struct delivery *d, const struct delivery_end *end)
 {
 	struct http_upstream *u = container_of(d, struct http_upstream, renewal.delivery);
 
-	if (u->renewal.is_answered)
+	if (u->renewal.is_answered && !u->has_expired)
 		send_own(u, SPAN(initialized_text), initialized_done);
 	else
 		failed(u, end);
@@ -145,6 +147,11 @@ void renew_begin(struct http_upstream *u)
 	struct renewal *r = &u->renewal;
 
 	loop_timer_clear(&r->timer);
+	if (++r->rounds > MAX_ROUNDS) {
+		r->rounds = MAX_ROUNDS - 1;             /* the next delivery has its try */
+		http_upstream_refuse_waiting(u, "the backend ends every session before it can be used");
+		return;
+	}
 	r->is_answered = r->is_setting_up = false;
 	r->delivery = (struct delivery){ .answered = initialize_answered };
 	send_own(u, buf_span(&r->opening), initialize_done);
@@ -165,7 +172,7 @@ void renew_later(struct http_upstream *u)
 	struct renewal *r = &u->renewal;
 	int64_t ms = r->pause_ms;
 
-	if (u->is_ending || ++r->rounds > MAX_ROUNDS)
+	if (u->is_ending || r->rounds >= MAX_ROUNDS)
 		return;
 	r->pause_ms = ms * 3 / 2 < MAX_PAUSE_MS ? ms * 3 / 2 : MAX_PAUSE_MS;
 	loop_timer_set(u->o.loop, &r->timer, ms);

@@ -297,6 +297,49 @@ START_TEST(a_status_says_whether_it_ran)
 }
 END_TEST
 
+#define NEWS "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}"
+
+START_TEST(a_batch_is_split_in_the_revision_that_has_batches)
+{
+	static const struct { const char *head, *body; } batches[] = {
+		{ "200 OK\r\nContent-Type: application/json", "[" NEWS ", " OK_7 "]" },
+		{ "200 OK\r\nContent-Type: text/event-stream", "data: [" NEWS ",\ndata: " OK_7 "]\n\n" },
+	};
+	bool has_batches = _i < 2;
+	struct sent s;
+
+	negotiated = has_batches ? "2025-03-26" : "2025-06-18";
+	json_head = batches[_i % 2].head;
+	json_body = batches[_i % 2].body;
+	mcp_backend(says_json);
+	open_session();
+	go(&s, CALL);
+	ck_assert_int_eq(s.end.fate, has_batches ? FATE_ANSWERED : FATE_UNKNOWN);
+	ck_assert_str_eq(messages, has_batches ? "notifications/x\n" : "");
+	if (has_batches)
+		ck_assert_str_eq(s.answer, OK_7);
+}
+END_TEST
+
+START_TEST(a_cause_says_what_can_be_done)
+{
+	static const struct { const char *head, *says; } cases[] = {
+		{ "401 Unauthorized\r\nContent-Type: application/json", "headers: of this backend, or for an OAuth server use command: [npx, -y, mcp-remote, URL]" },
+		{ "403 Forbidden", "credentials do not allow" },
+		{ "413 Content Too Large", "larger than it accepts" },
+		{ "429 Slow Down\r\nRetry-After: 7", "too many requests; it asks to wait 7 s" },
+		{ "503 Busy", "cannot serve requests at present" },
+	};
+	struct sent s;
+
+	json_body = "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":1,\"message\":\"x\"}}";
+	json_head = cases[_i].head;
+	mcp_backend(says_json);
+	go(&s, CALL);
+	ck_assert_msg(strstr(s.cause, cases[_i].says), "%s", s.cause);
+}
+END_TEST
+
 START_TEST(a_result_in_an_error_status_is_no_answer)
 {
 	struct sent s;
@@ -389,6 +432,8 @@ Suite *suite(void)
 	tcase_add_test(t, an_answer_that_cannot_be_used_is_unknown);
 	tcase_add_test(t, an_error_without_id_belongs_to_the_request_it_answers);
 	tcase_add_test(t, a_status_says_whether_it_ran);
+	tcase_add_loop_test(t, a_batch_is_split_in_the_revision_that_has_batches, 0, 4);
+	tcase_add_loop_test(t, a_cause_says_what_can_be_done, 0, 5);
 	tcase_add_test(t, a_result_in_an_error_status_is_no_answer);
 	tcase_add_test(t, a_huge_answer_is_cut_at_max_body);
 	tcase_add_test(t, an_answer_never_reaches_another_call);

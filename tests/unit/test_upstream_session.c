@@ -257,6 +257,39 @@ START_TEST(other_capabilities_are_told_as_changed_lists)
 }
 END_TEST
 
+static void forgets_at_once(struct conn *c)
+{
+	while (conn_request(c)) {
+		if (is_get(c))
+			continue;
+		if (strstr(c->body, "\"initialize\""))
+			answers_initialize(c);
+		else if (strstr(c->body, "notifications/initialized"))
+			conn_answer(c, "202 Accepted", "%s", "");
+		else if (atomic_load(&sessions) == 1 && strstr(c->body, "logging/setLevel"))
+			answers_ok(c);
+		else
+			conn_answer(c, "404 Not Found", "%s", "");
+	}
+}
+
+START_TEST(a_backend_that_ends_every_session_at_once_is_left_alone)
+{
+	struct sent s;
+
+	session_head = "Mcp-Session-Id: s";
+	backend_is(forgets_at_once, NULL);
+	open_session();
+	go(&s, "{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"logging/setLevel\",\"params\":{\"level\":\"error\"}}");
+	for (int i = 0; i < 3; i++) {
+		go(&s, CALL);
+		ck_assert_int_ne(s.end.fate, FATE_ANSWERED);
+	}
+	ck_assert_int_ge(atomic_load(&sessions), 2);
+	ck_assert_int_le(atomic_load(&sessions), 20);
+}
+END_TEST
+
 static char told_id[128];
 static void keep_id(void *arg, const struct jsonrpc *m)
 {
@@ -383,6 +416,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_session_that_cannot_be_opened_anew_is_tried_again_later);
 	tcase_add_test(t, what_was_set_up_is_set_up_in_the_new_session);
 	tcase_add_test(t, other_capabilities_are_told_as_changed_lists);
+	tcase_add_test(t, a_backend_that_ends_every_session_at_once_is_left_alone);
 	tcase_add_test(t, a_question_of_an_old_session_cannot_be_answered_in_the_new_one);
 	tcase_add_test(t, a_stream_that_finds_its_session_gone_opens_a_new_one);
 	tcase_add_test(t, the_end_deletes_the_session);

@@ -41,7 +41,7 @@ static inline bool room(void *arg)
 struct sent {
 	struct delivery d;
 	struct jsonrpc m;
-	char body[512], answer[4096], cause[128];
+	char body[512], answer[4096], cause[256];
 	char told[16];                 /* m(ay leave) l(eft) a(nswered) d(one) */
 	size_t answer_len;
 	struct delivery_end end;
@@ -132,6 +132,7 @@ static inline void go(struct sent *s, const char *body)
 /* ---- the backend's side ----------------------------------------------------------------------------------------------- */
 
 static void (*answers_call)(struct conn *c);
+static const char *negotiated;                 /* the version */
 static const char *session_head;               /* header line of the answer to initialize */
 static atomic_int sessions, initialized_n, deletes, calls;
 static atomic_bool may_go_on;
@@ -159,7 +160,7 @@ static inline void answers_initialize(struct conn *c)
 	atomic_fetch_add(&sessions, 1);
 	(void)snprintf(head, sizeof(head), "200 OK\r\nContent-Type: application/json%s%s", session_head ? "\r\n" : "",
 		session_head ? session_head : "");
-	conn_answer(c, head, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"protocolVersion\":\"2025-06-18\"}}");
+	conn_answer(c, head, "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"protocolVersion\":\"%s\"}}", negotiated);
 }
 
 /* The stream a backend may offer of itself; by default it does not. */
@@ -229,6 +230,7 @@ static inline void setup(void)
 	has_room = true;
 	cancel_on_message = NULL;
 	session_head = NULL;
+	negotiated = "2025-06-18";
 	answers_get = NULL;
 	tells = NULL;
 	atomic_store(&streams_asked, 0);
