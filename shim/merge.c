@@ -355,10 +355,9 @@ void merge_end(struct merge *m)
 	held_release(&m->unnamed);
 	m->changed = 0;
 	loop_timer_clear(&m->timer);
-	for_each_member(b, m) {
+	m->is_ending = true;
+	for_each_member(b, m)
 		loop_timer_clear(&b->again);
-		b->is_hopeless = true;
-	}
 }
 
 struct merge *merge_new(struct shim *shim)

@@ -51,7 +51,7 @@ struct merge {
 	size_t n;
 	enum merge_phase phase;
 	bool is_confirmed;                   /* the client has sent notifications/initialized */
-	bool has_batches;
+	bool has_batches, is_ending;
 	struct buf initialize, level;        /* the client's line; the level of logging/setLevel, raw */
 	struct loop_timer timer;             /* of the handshake */
 	struct held held, unnamed;           /* during the handshake; calls by a name that was cut, until the list is there */

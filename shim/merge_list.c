@@ -240,11 +240,7 @@ static bool is_asked(const struct fan *f, struct member *b, struct json_value cu
 {
 	if (b->phase != MEMBER_OPEN || !(b->offers & f->kind->offer))
 		return false;
-	if (b->is_silent) {
-		merge_hurry(b);
-		return false;
-	}
-	return cursors.kind == JSON_NONE || json_get(cursors, b->part->name).kind == JSON_STRING;
+	return !b->is_silent && (cursors.kind == JSON_NONE || json_get(cursors, b->part->name).kind == JSON_STRING);
 }
 
 static void ask_all(struct fan *f, struct json_value cursors)

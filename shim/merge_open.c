@@ -18,7 +18,7 @@
 /* ---- trying again ---------------------------------------------------------------------------------------------------------------- */
 void merge_try_later(struct member *b)
 {
-	if (b->is_hopeless)
+	if (b->is_hopeless || b->merge->is_ending)
 		return;
 	b->wait_ms = b->wait_ms == 0 ? FIRST_WAIT_MS : b->wait_ms * 2 > MAX_WAIT_MS ? MAX_WAIT_MS : b->wait_ms * 2;
 	loop_timer_set(b->merge->shim->loop, &b->again, b->wait_ms);
@@ -63,7 +63,8 @@ void merge_hurry(struct member *b)
 {
 	bool is_missing = b->phase == MEMBER_AWAY || b->is_silent;
 
-	if (is_missing && !b->is_hopeless && b->merge->phase == MERGE_OPEN && clock_mono_us() - b->tried_us > HURRY_US)
+	if (is_missing && !b->is_hopeless && !b->merge->is_ending && b->merge->phase == MERGE_OPEN &&
+	    clock_mono_us() - b->tried_us > HURRY_US)
 		try_now(b);
 }
 

@@ -10,7 +10,7 @@ static const char HELP[] =
 	"Start it from the MCP client's configuration; `aegisctl setup` writes the entry.\n"
 	"\n"
 	"  --agent NAME      which agent of the rules this is (required)\n"
-	"  --backend NAME    which backend, when the agent may use several\n"
+	"  --backend NAME    only this backend; without it all that the agent may use, as one server\n"
 	"  --config FILE     the rules; default: $AEGIS_CONFIG, ~/.config/aegis/aegis.yaml, /etc/aegis/aegis.yaml\n"
 	"  --state-dir DIR   where limits and audit live; default: state_dir of the rules, ~/.local/state/aegis\n"
 	"  --log-level LEVEL error, warn, info or debug, on stderr; default: log.level of the rules\n"

@@ -22,7 +22,7 @@ struct request_kind {
 
 static const struct request_kind kinds[] = {
 	{ .method = "ping",                     .is_silent = true, .is_early = true },
-	{ .method = "initialize",               .is_early = true },
+	{ .method = "initialize",               .is_early = true, .is_collapsed = true },
 	{ .method = "resources/list",           .list = "resources", .key = "uri", .listed = ACL_RESOURCE, .is_collapsed = true },
 	{ .method = "resources/templates/list", .list = "resourceTemplates", .key = "uriTemplate", .listed = ACL_RESOURCE, .is_collapsed = true },
 	{ .method = "resources/read",           .names = NAMES_URI },

@@ -96,8 +96,10 @@ static enum err open_parts(struct shim *s, const struct start *start, struct pro
 			s->parts_n = 1;
 			return e;
 		}
-		if (e != OK)
+		if (e != OK) {
+			log_warn("merge.missing", "backend=%s: %s", p->name, why->text);
 			snprintf(p->missing, sizeof(p->missing), "%.290s", why->text);
+		}
 	}
 	if (s->parts_n > 1)
 		s->merge = merge_new(s);

@@ -104,19 +104,22 @@ static bool check_names(struct start *s)
 
 static bool pick_all(struct start *s)
 {
+	char names[300] = "";
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->config->backends_n; i++) {
 		const char *name = s->config->backends[i].name;
-		if (may_use(s, name).verdict == ACL_ALLOWED && n++ < MERGE_MAX_PARTS)
-			s->backends[s->backends_n++] = name;
+		if (may_use(s, name).verdict != ACL_ALLOWED || n++ >= MERGE_MAX_PARTS)
+			continue;
+		s->backends[s->backends_n++] = name;
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", n > 1 ? ", " : "", name);
 	}
 	if (n == 0)
 		return wrong(s, REFUSED_DENIED, "agent %s may use no backend; set agents.%s.backends.NAME.allowed to true in %s",
 		             s->options->agent, s->options->agent, s->config->path);
 	if (n > 1 && s->options->command)
-		return wrong(s, REFUSED_CONFIG, "agent %s may use several backends; say with --backend NAME whose rules the command is under",
-		             s->options->agent);
+		return wrong(s, REFUSED_CONFIG, "agent %s may use several backends (%s); say with --backend NAME whose rules the command is "
+		             "under", s->options->agent, names);
 	if (n > MERGE_MAX_PARTS)
 		return wrong(s, REFUSED_CONFIG, "agent %s may use %zu backends, more than the %d that one shim can serve; say which with "
 		             "--backend NAME", s->options->agent, n, MERGE_MAX_PARTS);

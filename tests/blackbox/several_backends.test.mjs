@@ -1,6 +1,8 @@
 // Several backends behind one shim: one server to the client, each backend with its own names, rules, limits and rows; one that is away is a missing part.
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Backend, startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { makePlace } from '../lib/place.mjs';
@@ -17,6 +19,7 @@ function rules(urls, grants = {}) {
   return `backends:\n${backends}agents:\n  one:\n    backends:\n${allowed}`;
 }
 
+const childServer = fileURLToPath(new URL('../lib/stdio_server.mjs', import.meta.url));
 const unused = 'http://127.0.0.1:9/mcp';
 
 /** Backends by name, each with the options of startBackend; null = nobody listens. */
@@ -116,6 +119,32 @@ describe('several backends', suite, () => {
       assert.deepEqual(names(await shim.request('tools/list')), []);
       assert.deepEqual((await shim.request('ping')).result, {});
       assert.equal((await shim.end()).code, 0);
+    });
+
+    test('one whose configuration cannot be carried out is a missing part', async (t) => {
+      const a = await startBackend(t);
+      const place = makePlace(t, rules({ a: a.url, b: unused }).replace(`b: { url: "${unused}"`, `b: { url: "${unused}", headers: { X-Key: { env: AEGIS_TEST_UNSET } }`));
+      const shim = startShim(place);
+      const { result } = await shim.initialize();
+      assert.match(result.instructions, /Missing at present: b \(/);
+      assert.match(shim.stderr, /merge\.missing backend=b/);
+      assertSaid(await shim.call('a__echo', { message: 'hi' }), 'hi');
+      assertRefused(await shim.call('b__echo'), CODE.unreachable);
+      assert.equal((await shim.end()).code, 0);
+    });
+
+    test('a server at a URL and one as a child stand side by side', async (t) => {
+      const a = await startBackend(t);
+      const place = makePlace(t);
+      place.writeRules(rules({ a: a.url, child: unused }).replace(`url: "${unused}"`, `command: ${JSON.stringify([process.execPath, childServer, path.join(place.dir, 'child.log')])}`));
+      const shim = await openShim(place);
+      const tools = names(await shim.request('tools/list'));
+      assert.equal(tools[0], 'a__echo');
+      assert.ok(tools.includes('child__echo'), tools.join());
+      assert.ok((await shim.call('child__echo', { message: 'hi' })).result);
+      assertSaid(await shim.call('a__echo', { message: 'hi' }), 'hi');
+      const end = await shim.end();
+      assert.equal(end.code, 0);
     });
 
     test('what the client sends before it is answered waits and keeps its order', async (t) => {
@@ -479,6 +508,23 @@ describe('several backends', suite, () => {
       await shim.call('a__echo');
       await shim.end();
       assert.ok((await place.storedRows()).some((row) => row.body.method === 'tools/call' && row.verdict === 'blocked'));
+    });
+
+    test('what cannot be read is refused, and batches are taken apart where the revision has them', async (t) => {
+      const { a, b, shim } = await setUp(t, { a: {}, b: {} }, { version: '2025-03-26' });
+      await shim.sendLine('{"jsonrpc":"2.0","id":1,');
+      await shim.message((m) => m.id === null && m.error?.code === CODE.parse);
+      const said = [shim.answerTo('x'), shim.answerTo('y')];
+      await shim.sendLine(JSON.stringify([
+        { jsonrpc: '2.0', id: 'x', method: 'tools/call', params: { name: 'a__echo', arguments: { message: '1' } } },
+        { jsonrpc: '2.0', id: 'y', method: 'tools/call', params: { name: 'b__echo', arguments: { message: '2' } } },
+      ]));
+      assertSaid(await said[0], '1');
+      assertSaid(await said[1], '2');
+      assert.deepEqual([a.arrivals.length, b.arrivals.length], [1, 1]);
+      const { shim: later } = await setUp(t, { a: {}, b: {} });
+      await later.sendLine('[]');
+      await later.message((m) => m.id === null && m.error?.code === CODE.invalid);
     });
 
     test('a method that names no backend is not guessed at', async (t) => {
