@@ -88,11 +88,10 @@ void renew_go_on(struct http_upstream *u)
 	struct span uri;
 	void *params;
 
+	r->is_setting_up &= !u->has_expired;    /* meanwhile: all of it is said again in the next one */
 	if (!r->is_setting_up)
 		return;
-	if (u->has_expired) { /* meanwhile: all of it is said again in the next one */
-		r->is_setting_up = false;
-	} else if (r->has_level_to_send) {
+	if (r->has_level_to_send) {
 		r->has_level_to_send = false;
 		send_setup(u, "logging/setLevel", r->log_level);
 	} else if (map_next(r->subscriptions, &r->next, &uri, &params)) {
