@@ -162,6 +162,8 @@ START_TEST(a_destination_moves_within_its_origin_only)
 	char url[128];
 
 	peer_serves(notes_path);
+	(void)snprintf(url, sizeof(url), "https://127.0.0.1:%d/mcp", p->port);
+	ck_assert_int_eq(http_move(h, url), ERR_INVALID);
 	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
 		ck_assert_int_eq(http_move(h, elsewhere[i]), ERR_INVALID);
 	post(&q);

@@ -136,6 +136,9 @@ START_TEST(a_forgotten_session_is_opened_anew_for_the_next)
 	ck_assert_int_eq(atomic_load(&sessions), 2);
 	ck_assert_int_eq(atomic_load(&initialized_n), 2);
 	ck_assert_int_eq(atomic_load(&calls), 4);
+	for (int i = 0; i < 10; i++)
+		go(&b, LIST);
+	ck_assert_int_eq(atomic_load(&streams_asked), 1); /* that none is offered is known */
 }
 END_TEST
 

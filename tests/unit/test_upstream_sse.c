@@ -22,11 +22,11 @@ static void serves_stream(struct conn *c)
 	char event[256];
 
 	conn_say(c, SSE_HEAD);
+	atomic_store(&stream, c); /* whoever knows the endpoint may be answered */
 	if (endpoint) {
 		(void)snprintf(event, sizeof(event), "event: endpoint\ndata: %s\n\n", endpoint);
 		chunk(c, event);
 	}
-	atomic_store(&stream, c);
 	while (!atomic_load(&breaks_stream) && !atomic_load(&c->peer->is_over))
 		usleep(200);
 	atomic_store(&stream, NULL);

@@ -59,6 +59,28 @@ START_TEST(a_stream_follows_initialized)
 }
 END_TEST
 
+static atomic_int called_on;
+static void answers_and_notes_connection(struct conn *c)
+{
+	atomic_store(&called_on, c->number);
+	answers_ok(c);
+}
+
+START_TEST(a_stream_leaves_the_warm_connection_to_the_calls)
+{
+	static const char *const stream[] = { "data: " NOTE("one") "\n\n" };
+	struct sent s;
+
+	offers(stream, 1, true);
+	mcp_backend(answers_and_notes_connection);
+	open_session();
+	TURN_UNTIL(atomic_load(&messages_n) == 1);
+	go(&s, CALL);
+	ck_assert_int_eq(atomic_load(&called_on), 0);
+	ck_assert_int_eq(atomic_load(&p->connections), 2);
+}
+END_TEST
+
 START_TEST(no_stream_before_initialized)
 {
 	struct sent s;
@@ -342,6 +364,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_stream_follows_initialized);
+	tcase_add_test(t, a_stream_leaves_the_warm_connection_to_the_calls);
 	tcase_add_test(t, no_stream_before_initialized);
 	tcase_add_loop_test(t, a_backend_that_offers_no_stream_is_asked_once, 0, 5);
 	tcase_add_test(t, a_stream_that_ends_is_opened_again_from_its_last_event);
