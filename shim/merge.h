@@ -65,6 +65,7 @@ struct merge {
 	unsigned asked;
 };
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it declares its variable */
 #define for_each_member(b, m) for (struct member *b = (m)->members; b < (m)->members + (m)->n; b++)
 
 struct merge *merge_new(struct shim *shim);

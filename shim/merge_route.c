@@ -108,11 +108,10 @@ static void hand_named(struct member *b, const struct jsonrpc *rpc, struct json_
 
 	buf_init(&uncut, NAME_CAP);
 	(void)merge_name_split(shown, b->part->name, &name);
-	if (!merge_name_may_be_cut(shown, name))
-		hand_string(b, rpc, old, name);
-	else if (find_uncut(b, shown, &uncut))
+	bool is_cut = merge_name_may_be_cut(shown, name);
+	if (is_cut && find_uncut(b, shown, &uncut))
 		hand_string(b, rpc, old, buf_span(&uncut));
-	else if (is_call && b->phase == MEMBER_OPEN && tools_look(&b->part->tools, name.at) == TOOLS_WAIT)
+	else if (is_cut && is_call && b->phase == MEMBER_OPEN && tools_look(&b->part->tools, name.at) == TOOLS_WAIT)
 		held_add(&b->merge->unnamed, rpc->root.text);
 	else
 		hand_string(b, rpc, old, name);
