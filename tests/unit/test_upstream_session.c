@@ -112,6 +112,7 @@ static void lose_session(bool by_400)
 	atomic_store(&refuses_to_begin_again, false);
 	backend_is(serves_forgetful, NULL);
 	open_session();
+	TURN_UNTIL(atomic_load(&streams_asked) == 1);
 	go(&s, CALL);
 	go(&s, CALL);
 	ck_assert_int_eq(s.end.fate, FATE_ANSWERED);
