@@ -33,3 +33,5 @@ export const HANG_MS = 20_000 * patience;
 /** Options of a describe. Its tests run side by side, or one after the other; every wait inside has its own deadline. */
 export const suite = { concurrency: 4, timeout: 900_000 * patience };
 export const inTurn = { concurrency: 1, timeout: 900_000 * patience };
+
+export const nodeMajor = Number(process.versions.node.split('.')[0]);
