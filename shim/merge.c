@@ -119,15 +119,6 @@ static void tell_other(struct merge *m, const struct jsonrpc *rpc)
 		block(m, rpc);
 }
 
-static bool is_same_request(struct json_value a, struct json_value b)
-{
-	CLEANUP(buf_release) struct buf ka = { 0 }, kb = { 0 };
-
-	buf_init(&ka, 8 * JSONRPC_MAX_ID_BYTES);
-	buf_init(&kb, 8 * JSONRPC_MAX_ID_BYTES);
-	return jsonrpc_id_key(a, &ka) && jsonrpc_id_key(b, &kb) && span_equal(buf_span(&ka), buf_span(&kb));
-}
-
 static void drop_unnamed(struct merge *m, struct json_value id)
 {
 	for (size_t left = m->unnamed.n; left > 0; left--) {
@@ -135,7 +126,7 @@ static void drop_unnamed(struct merge *m, struct json_value id)
 		CLEANUP(free_charp) char *bytes = held_take(&m->unnamed, &n);
 		struct jsonrpc rpc;
 		jsonrpc_read((struct span){ bytes, n }, &rpc);
-		if (!is_same_request(rpc.id, id))
+		if (!merge_is_same_id(rpc.id, id))
 			held_add(&m->unnamed, rpc.root.text);
 	}
 }

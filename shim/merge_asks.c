@@ -50,17 +50,18 @@ struct merge_ask *merge_asks_find(const struct merge_asks *a, struct json_value 
 	return number.kind == JSON_NUMBER ? map_get(a->open, number.text) : NULL;
 }
 
-static bool is_same_id(const struct merge_ask *one, struct json_value id)
+bool merge_is_same_id(struct json_value a, struct json_value b)
 {
-	char *theirs = json_text(id, JSONRPC_MAX_ID_BYTES), *ours;
-	struct json_value v = { one->id[0] == '"' ? JSON_STRING : JSON_NUMBER, span_of(one->id) };
-	bool is_same = v.kind == JSON_NUMBER && span_equal(v.text, id.text);
+	CLEANUP(buf_release) struct buf ka = { 0 }, kb = { 0 };
 
-	ours = json_text(v, JSONRPC_MAX_ID_BYTES);
-	is_same = is_same || (theirs && ours && strcmp(theirs, ours) == 0);
-	free(theirs);
-	free(ours);
-	return is_same;
+	buf_init(&ka, 8 * JSONRPC_MAX_ID_BYTES);
+	buf_init(&kb, 8 * JSONRPC_MAX_ID_BYTES);
+	return jsonrpc_id_key(a, &ka) && jsonrpc_id_key(b, &kb) && span_equal(buf_span(&ka), buf_span(&kb));
+}
+
+static struct json_value id_of(const struct merge_ask *one)
+{
+	return (struct json_value){ one->id[0] == '"' ? JSON_STRING : JSON_NUMBER, span_of(one->id) };
 }
 
 struct merge_ask *merge_asks_find_by_id(const struct merge_asks *a, const struct part *p, struct json_value id)
@@ -71,7 +72,7 @@ struct merge_ask *merge_asks_find_by_id(const struct merge_asks *a, const struct
 
 	while (map_next(a->open, &pos, &key, &value)) {
 		struct merge_ask *one = value;
-		if (one->part == p && is_same_id(one, id))
+		if (one->part == p && merge_is_same_id(id_of(one), id))
 			return one;
 	}
 	return NULL;

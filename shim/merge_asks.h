@@ -23,3 +23,5 @@ MUST_USE bool merge_asks_open(struct merge_asks *a, struct part *p, const struct
 struct merge_ask *merge_asks_find(const struct merge_asks *a, struct json_value number);
 struct merge_ask *merge_asks_find_by_id(const struct merge_asks *a, const struct part *p, struct json_value id);
 void merge_asks_close(struct merge_asks *a, struct merge_ask *one);
+
+bool merge_is_same_id(struct json_value a, struct json_value b);      /* however they are spelled; false when one is no id */

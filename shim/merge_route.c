@@ -100,21 +100,28 @@ static void refuse_name(struct merge *m, const struct jsonrpc *rpc, const char *
 		merge_say(m, &line);
 }
 
+/* Only the list of tools can tell which one a cut name means; the call waits for it. */
+static bool must_wait_for_list(struct member *b, const struct jsonrpc *rpc, struct span name)
+{
+	return strcmp(rpc->method, "tools/call") == 0 && b->phase == MEMBER_OPEN && tools_look(&b->part->tools, name.at) == TOOLS_WAIT;
+}
+
 static void hand_named(struct member *b, const struct jsonrpc *rpc, struct json_value old, struct span shown)
 {
 	CLEANUP(buf_release) struct buf uncut = { 0 };
 	struct span name = shown;
-	bool is_call = strcmp(rpc->method, "tools/call") == 0;
+	bool may_be_cut;
 
 	buf_init(&uncut, NAME_CAP);
 	(void)merge_name_split(shown, b->part->name, &name);
-	bool is_cut = merge_name_may_be_cut(shown, name);
-	if (is_cut && find_uncut(b, shown, &uncut))
-		hand_string(b, rpc, old, buf_span(&uncut));
-	else if (is_cut && is_call && b->phase == MEMBER_OPEN && tools_look(&b->part->tools, name.at) == TOOLS_WAIT)
+	may_be_cut = merge_name_may_be_cut(shown, name);
+	if (may_be_cut && find_uncut(b, shown, &uncut))
+		name = buf_span(&uncut);
+	else if (may_be_cut && must_wait_for_list(b, rpc, name)) {
 		held_add(&b->merge->unnamed, rpc->root.text);
-	else
-		hand_string(b, rpc, old, name);
+		return;
+	}
+	hand_string(b, rpc, old, name);
 }
 
 static void route_name(struct merge *m, const struct jsonrpc *rpc, struct json_value value, const char *what)

@@ -4,6 +4,7 @@
 #include "shim/page.h"
 
 #define URI_CAP (64 * 1024)
+#define KEY_CAP 1024
 
 /* ---- replacing --------------------------------------------------------------------------------------------------------------- */
 struct merge_edit merge_edit_begin(struct span whole, struct buf *out)
@@ -106,18 +107,6 @@ bool merge_text_answer(const struct jsonrpc *answer, const char *method, const c
 }
 
 /* ---- uniting ------------------------------------------------------------------------------------------------------------------- */
-static struct json_value get_raw(struct json_value object, struct span raw_key)
-{
-	struct json_iter it = json_iter(object);
-	struct json_value value;
-	struct span key;
-
-	while (json_next(&it, &key, &value))
-		if (it.is_object && span_equal(key, raw_key))
-			return value;
-	return (struct json_value){ 0 };
-}
-
 static bool unite_values(const struct json_value *v, size_t n, struct buf *out)
 {
 	if (v[0].kind == JSON_OBJECT)
@@ -128,20 +117,22 @@ static bool unite_values(const struct json_value *v, size_t n, struct buf *out)
 	return buf_append_span(out, v[0].text);
 }
 
+/* The values of one key, from the first object that has it. A key that is absurdly long is left out. */
 static bool unite_key(const struct json_value *v, size_t n, size_t from, struct span key, struct buf *out)
 {
+	CLEANUP(free_charp) char *plain = json_text((struct json_value){ JSON_STRING, key }, KEY_CAP);
 	struct json_value same[MERGE_MAX_UNITED];
 	size_t same_n = 0;
 
-	for (size_t i = 0; i < from; i++)
-		if (get_raw(v[i], key).kind != JSON_NONE)
+	for (size_t i = 0; plain && i < from; i++)
+		if (json_get(v[i], plain).kind != JSON_NONE)
 			return true;            /* written already */
-	for (size_t i = from; i < n; i++) {
-		same[same_n] = get_raw(v[i], key);
+	for (size_t i = from; plain && i < n; i++) {
+		same[same_n] = json_get(v[i], plain);
 		same_n += same[same_n].kind != JSON_NONE;
 	}
-	return (out->data[out->len - 1] == '{' || buf_append_char(out, ',')) && buf_append_span(out, key) && buf_append_char(out, ':') &&
-	       unite_values(same, same_n, out);
+	return same_n == 0 || ((out->data[out->len - 1] == '{' || buf_append_char(out, ',')) && buf_append_span(out, key) &&
+	                       buf_append_char(out, ':') && unite_values(same, same_n, out));
 }
 
 bool merge_text_unite(const struct json_value *v, size_t n, struct buf *out)
