@@ -517,6 +517,31 @@ START_TEST(a_line_loses_its_breaks_and_nothing_else)
 }
 END_TEST
 
+START_TEST(an_outline_tells_members_of_the_root_from_those_below)
+{
+	struct json_outline o;
+	struct json_value root;
+
+	ck_assert_int_eq(jsonscan_outline(SPAN("{\"a\":{\"b\":[{\"x\":1}]},\"c\":2}"), &root, NULL, &o), JSONSCAN_OK);
+	ck_assert(o.is_whole);
+	ck_assert_uint_eq(o.n, 3);
+	ck_assert(span_is(o.members[0].key, "\"a\"") && o.members[0].parent == -1);
+	ck_assert(span_is(o.members[1].key, "\"b\"") && o.members[1].parent == 0);
+	ck_assert(span_is(o.members[1].value.text, "[{\"x\":1}]"));
+	ck_assert(span_is(o.members[2].value.text, "2") && o.members[2].parent == -1);
+}
+END_TEST
+
+START_TEST(members_inside_an_array_are_none_of_the_roots)
+{
+	struct json_outline o;
+	struct json_value root;
+
+	ck_assert_int_eq(jsonscan_outline(SPAN("[{\"id\":1},{\"id\":2}]"), &root, NULL, &o), JSONSCAN_OK);
+	ck_assert_uint_eq(o.n, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("jsonscan");
@@ -549,6 +574,8 @@ Suite *suite(void)
 	tcase_add_test(t, hashes_are_equal_for_one_meaning_only);
 	tcase_add_test(t, quoting_gives_json_for_any_bytes);
 	tcase_add_test(t, a_line_loses_its_breaks_and_nothing_else);
+	tcase_add_test(t, an_outline_tells_members_of_the_root_from_those_below);
+	tcase_add_test(t, members_inside_an_array_are_none_of_the_roots);
 	suite_add_tcase(s, t);
 	return s;
 }
