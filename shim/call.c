@@ -94,6 +94,17 @@ enum step call_refuse_store(struct call *c, const char *why)
 	                   "The call was not executed.", why);
 }
 
+struct terms call_terms(const struct call *c)
+{
+	return (struct terms){
+		.config_path = c->shim->rules.path,
+		.config_generation = c->rules->generation,
+		.is_held_after_unknown = c->rules->config->on_unknown == ON_UNKNOWN_HOLD,
+		.uid = c->shim->uid,
+		.client = c->record.client,
+	};
+}
+
 struct buf *call_body(struct call *c)
 {
 	buf_release(&c->body);

@@ -42,6 +42,10 @@ struct call {
 	struct acl_answer acl;
 	bool is_known_tool;
 	struct claim_set claims;
+	bool is_holding;                     /* a hold of its own */
+	char approval[ID_SIZE];              /* it is attached to; "" = none */
+	uint64_t ticket;                     /* in the backend's queue; 0 = none */
+	uint32_t ticket_epoch;
 	struct refusal refusal;              /* reason NONE = not refused */
 	const char *refused_at;              /* by which stage */
 
@@ -49,8 +53,12 @@ struct call {
 	struct op op;
 	struct evidence evidence;
 	struct buf body;                     /* of the evidence */
+	struct terms terms;
+	struct hold hold;
+	struct queue_join join;
 	struct commit commit;
 	struct settle settle;
+	struct release release;
 
 	struct flight flight;
 	struct record_outcome outcome;
@@ -67,6 +75,7 @@ struct call *call_of(struct inbound *in);    /* of kind INBOUND_CALL */
 /* Ends it with a refusal; the sentence gets ". The call was not executed." from the caller. Always STEP_STOP. */
 enum step call_refuse(struct call *c, enum refusal_reason why, const char *rule, const char *fmt, ...) PRINTF_LIKE(4, 5);
 enum step call_refuse_store(struct call *c, const char *why);
+struct terms call_terms(const struct call *c);   /* what the rules it was judged by ask of the store */
 struct buf *call_body(struct call *c);       /* emptied, for the body of the next audit row */
 void call_seal_evidence(struct call *c, enum evidence_kind kind, const char *verdict, bool has_body);
 void call_repeat(struct call *c);            /* once more from the top, after its first flight was settled */

@@ -13,9 +13,15 @@ static const struct { const char *text; int code; } reasons[] = {
 	[REFUSED_LOOP]            = { "loop",               -32001 },
 	[REFUSED_RATE]            = { "rate",               -32002 },
 	[REFUSED_HELD]            = { "held",               -32002 },
+	[REFUSED_COOLDOWN]        = { "cooldown",           -32002 },
+	[REFUSED_QUEUE_FULL]      = { "queue_full",         -32003 },
 	[REFUSED_QUEUE]           = { "queue_wait",         -32003 },
 	[REFUSED_APPROVAL]        = { "refused",            -32004 },
+	[REFUSED_EXPIRED]         = { "expired",            -32004 },
 	[REFUSED_CANCELLED]       = { "cancelled",          -32004 },
+	[REFUSED_TOO_MANY_PENDING] = { "too_many_pending",  -32004 },
+	[REFUSED_RECENTLY]        = { "refused_recently",   -32004 },
+	[REFUSED_APPROVAL_USED]   = { "approval_used",      -32004 },
 	[REFUSED_UNREACHABLE]     = { "unreachable",        -32005 },
 	[REFUSED_UNKNOWN_OUTCOME] = { "unknown_outcome",    -32006 },
 	[REFUSED_AFTER_UNKNOWN]   = { "held_after_unknown", -32006 },
@@ -172,6 +178,8 @@ static bool write_data(const struct refusal *r, const char *request_id, struct b
 		ok = buf_append_text(b, ",\"rule\":") && json_quote(b, span_of(r->rule));
 	if (ok && r->retry_after_ms >= 0)
 		ok = buf_printf(b, ",\"retry_after_ms\":%" PRId64, r->retry_after_ms);
+	if (ok && r->approval[0])
+		ok = buf_append_text(b, ",\"approval_id\":") && json_quote(b, span_of(r->approval));
 	if (ok && r->has_limit)
 		ok = buf_printf(b, ",\"limit\":{\"scope\":\"%s\",\"window\":%" PRId64 ",\"max_count\":%u,\"used\":%u,\"held\":%u}",
 		                r->limit.scope, r->limit.window_ms, r->limit.max_count, r->limit.used, r->limit.held);

@@ -7,8 +7,9 @@
 
 enum refusal_reason {
 	REFUSED_NONE, REFUSED_DENIED, REFUSED_UNKNOWN_TOOL, REFUSED_UNKNOWN_AGENT, REFUSED_ROOM, REFUSED_POLICY, REFUSED_LOOP,
-	REFUSED_RATE, REFUSED_HELD, REFUSED_QUEUE, REFUSED_APPROVAL, REFUSED_CANCELLED, REFUSED_UNREACHABLE, REFUSED_UNKNOWN_OUTCOME,
-	REFUSED_AFTER_UNKNOWN, REFUSED_STORE, REFUSED_CONFIG, REFUSED_INVALID,
+	REFUSED_RATE, REFUSED_HELD, REFUSED_COOLDOWN, REFUSED_QUEUE_FULL, REFUSED_QUEUE, REFUSED_APPROVAL, REFUSED_EXPIRED,
+	REFUSED_CANCELLED, REFUSED_TOO_MANY_PENDING, REFUSED_RECENTLY, REFUSED_APPROVAL_USED, REFUSED_UNREACHABLE,
+	REFUSED_UNKNOWN_OUTCOME, REFUSED_AFTER_UNKNOWN, REFUSED_STORE, REFUSED_CONFIG, REFUSED_INVALID,
 };
 
 struct refusal {
@@ -17,6 +18,7 @@ struct refusal {
 	char rule[200];                      /* what decided; "" = nothing to name */
 	char sentence[600];
 	int64_t retry_after_ms;              /* -1 = not said */
+	char approval[16];                   /* its short name; "" = none */
 	bool has_limit;
 	struct { const char *scope; int64_t window_ms; uint32_t max_count, used, held; } limit;
 };

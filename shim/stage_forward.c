@@ -43,11 +43,11 @@ void forward_ask(struct call *c, struct store *store)
 	struct record_verdicts v = { c->rules->generation, c->acl.rule, &c->claims };
 
 	call_seal_evidence(c, EVIDENCE_INTENT, "allowed", record_intent(&c->record, &v, call_body(c)));
+	c->terms = call_terms(c);
 	c->commit = (struct commit){
 		.call = &c->facts,
 		.limits = c->claims,
-		.config_path = c->shim->rules.path,
-		.config_generation = c->rules->generation,
+		.terms = &c->terms,
 		.deadline_ms = flight_ms(c),
 		.intent = &c->evidence,
 	};
@@ -91,6 +91,9 @@ void forward_told(struct call *c)
 			call_refuse(c, REFUSED_CANCELLED, "", "the client ended the call. It was not executed.");
 		else
 			call_start_over(c);
+		break;
+	default:
+		call_refuse_store(c, "the store gave an answer nobody asked for");
 		break;
 	}
 }

@@ -3,7 +3,7 @@
  *   sqlite_file.c   which file is ours         sqlite_wal.c     fdatasync and checkpoints
  *   sqlite_clock.c  the Aegis clock            sqlite_limits.c  counting
  *   sqlite_flight.c commit point, outcome      sqlite_reap.c    what the dead leave
- *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
+ *   sqlite_wait.c   calls that must wait       sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
  * An operation's carry_out runs inside the gate and inside the transaction. It checks first and writes last, so that a refused one
  * has written nothing; after a fault (sqlite_db.h) the whole transaction is rolled back. */
 #pragma once
@@ -17,6 +17,9 @@
 #define TICK_HELD INT64_MAX
 #define TICK_OPEN (INT64_MAX - 1)
 #define KEYS_SEPARATOR '\x1e'
+#define KEYS_MAX_BYTES (64 * 1024)            /* LIMITS_MAX_CLAIMS keys of names and globs that config has capped */
+#define OWNER_APPROVAL (-1)                   /* of a hold that belongs to an approval, whoever waits; process numbers begin at 1 */
+#define WAKES_MAX      64                     /* processes one transaction wakes by name; more: the rest look within a second */
 
 struct meta {
 	int64_t min_writer, schema, high_tick, high_at, is_synced, lost_tick, full_tick;
@@ -75,6 +78,8 @@ struct store {
 	bool has_tail;
 	bool is_telling, is_waiting;
 	bool is_marking;                          /* the turn that comes writes is_synced = 1 */
+	uint32_t wakes[WAKES_MAX];                /* whom this transaction may have unblocked */
+	size_t wakes_n;
 };
 
 /* ---- sqlite_file.c ---- */
@@ -104,6 +109,8 @@ void meta_create(struct store *s, const struct birth *b);   /* the row of a new 
 void turn_submit(struct store *s, struct op *op, void (*carry_out)(struct store *, struct op *, void *), void *request);
 void turn_init(struct store *s);
 void turn_last(struct store *s, int wait_ms);     /* one more try, then every op is told and the database closed */
+/* Inside a transaction: after its commit and before anybody is told, that process is to look again. Ourselves too: every op is told then. */
+void wake_later(struct store *s, int64_t number);
 /* For reading verbs: fails when the database is not ours any more. */
 MUST_USE enum err read_begin(struct store *s);
 MUST_USE enum err read_end(struct store *s);
@@ -113,8 +120,10 @@ struct admission {
 	const struct call_facts *call;
 	const struct claim_set *claims;
 	struct limit_refusal *why;
-	bool is_holding;                          /* this call's holds become uses; what is not held is admitted */
+	const char *holder;                       /* the call or approval whose holds become uses; what is not held is admitted. NULL: none */
 	int64_t tick;                             /* TICK_HELD or TICK_OPEN */
+	const char *as;                           /* whom the new entries name: the call's id, or an approval's */
+	int64_t owner;                            /* the process, or OWNER_APPROVAL */
 };
 bool limits_admit(struct store *s, const struct admission *a);   /* all windows or none */
 /* The entries of one call: its keys joined by KEYS_SEPARATOR (cut up by the verbs below), and what they stand at now. */
@@ -124,7 +133,16 @@ void uses_refund(struct store *s, struct uses *u);
 MUST_USE bool claims_join_keys(const struct claim_set *claims, struct buf *out);
 void holds_drop_of(struct store *s, uint32_t owner);
 
+/* Holds of that call or approval go. keys as in struct uses, cut up. */
+void holds_drop(struct store *s, const char *holder, char *keys);
+/* A hold goes on under another call of another process: a parked ticket taken up again. keys is cut up. */
+void holds_move(struct store *s, const char *from, const char *to, int64_t owner, char *keys);
+
 /* ---- sqlite_flight.c ---- */
+/* What must hold for a call to go on, at its commit and when it begins to wait; order matters, the first that fails is the answer. None
+ * writes. GO_ON: nothing against it. */
+enum go { GO_ON, GO_CONFIG_CHANGED, GO_BRAKED, GO_COOLING, GO_AFTER_UNKNOWN };
+enum go terms_look(struct store *s, const struct call_facts *f, const struct terms *t, struct obstacle *why);
 /* Its owner is dead or late: the flight ends, its uses are stamped now, the call is UNKNOWN. */
 void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner, int64_t hold_ms);
 

@@ -1,16 +1,22 @@
 #include "store/sqlite.h"
 #include "base/xalloc.h"
 
-/* LIMITS_MAX_CLAIMS keys of names and globs that config has capped. */
-#define KEYS_MAX_BYTES (64 * 1024)
-
 /* ---- the commit point ---- */
 
-static bool is_in_force(struct store *s, const struct commit *c)
+static bool is_in_force(struct store *s, const struct terms *t)
 {
-	int64_t generation = db_number(&s->db, SQL_CONFIG_GET, 0, BIND(text(c->config_path)));
+	int64_t generation = db_number(&s->db, SQL_CONFIG_GET, 0, BIND(text(t->config_path)));
 
-	return generation == (int64_t)c->config_generation;
+	return generation == (int64_t)t->config_generation;
+}
+
+enum go terms_look(struct store *s, const struct call_facts *f, const struct terms *t, struct obstacle *why)
+{
+	(void)f;
+	*why = (struct obstacle){ .until_ms = -1 };
+	if (t && t->config_path && !is_in_force(s, t))
+		return GO_CONFIG_CHANGED;
+	return GO_ON;
 }
 
 static void flight_put(struct store *s, const struct commit *c, uint64_t intent_seq)
@@ -29,29 +35,54 @@ static void flight_put(struct store *s, const struct commit *c, uint64_t intent_
 	buf_release(&keys);
 }
 
-static void commit_carry_out(struct store *s, struct op *op, void *request)
+static enum commit_answer look_at_terms(struct store *s, struct commit *c)
 {
-	struct commit *c = request;
+	static const enum commit_answer answers[] = {
+		[GO_ON] = COMMITTED,
+		[GO_CONFIG_CHANGED] = COMMIT_CONFIG_CHANGED,
+		[GO_BRAKED] = COMMIT_BRAKED,
+		[GO_COOLING] = COMMIT_COOLING,
+		[GO_AFTER_UNKNOWN] = COMMIT_AFTER_UNKNOWN,
+	};
+
+	return answers[terms_look(s, c->call, c->terms, &c->obstacle)];
+}
+
+/* All windows or none; the only one that writes, and only when it passes: it stands last. */
+static enum commit_answer take_places(struct store *s, struct commit *c)
+{
+	bool has_approval = c->approval && *c->approval;
 	struct admission a = {
 		.call = c->call,
 		.claims = &c->limits,
 		.why = &c->why,
-		.is_holding = c->is_holding,
+		.holder = has_approval ? c->approval : c->is_holding ? c->call->id : NULL,
 		.tick = TICK_OPEN,
+		.as = c->call->id,
+		.owner = gate_number(s->gate),
 	};
 
-	if (c->config_path && !is_in_force(s, c)) {
-		op->answer = COMMIT_CONFIG_CHANGED;
+	return limits_admit(s, &a) ? COMMITTED : COMMIT_LIMITED;
+}
+
+/* What must hold at the commit point. The first that answers anything but COMMITTED is the answer. */
+static enum commit_answer (*const conditions[])(struct store *s, struct commit *c) = {
+	look_at_terms,
+	take_places,
+};
+
+static void commit_carry_out(struct store *s, struct op *op, void *request)
+{
+	struct commit *c = request;
+
+	op->answer = COMMITTED;
+	for (size_t i = 0; i < ARRAY_LEN(conditions) && op->answer == COMMITTED; i++)
+		op->answer = conditions[i](s, c);
+	if (op->answer != COMMITTED)
 		return;
-	}
-	if (!limits_admit(s, &a)) {
-		op->answer = COMMIT_LIMITED;
-		return;
-	}
 	uint64_t seq = audit_append(s, c->intent);
 	flight_put(s, c, seq);
 	c->epoch = (uint32_t)seq;
-	op->answer = COMMITTED;
 }
 
 void store_commit(struct store *s, struct op *op, struct commit *c)

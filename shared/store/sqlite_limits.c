@@ -126,16 +126,23 @@ static bool is_held_by(struct store *s, const char *key, const char *call)
 	return entry_owner(s, key, TICK_HELD, call) != 0;
 }
 
+/* One entry as it stands, and as it shall. owner 0: stays. */
+struct entry {
+	const char *call;
+	int64_t tick, owner;
+};
+
 /* False when there is no such entry. Statements of one row each: an UPDATE of the primary key gathers its rows in a table of its
  * own first, which costs more than all three. */
-static bool entry_move(struct store *s, const char *key, const char *call, int64_t from, int64_t to)
+static bool entry_move(struct store *s, const char *key, struct entry from, struct entry to)
 {
-	int64_t owner = entry_owner(s, key, from, call);
+	int64_t owner = entry_owner(s, key, from.tick, from.call);
 
 	if (owner == 0)
 		return false;
-	db_run(&s->db, SQL_ENTRY_DROP, BIND(text(key), num(from), text(call)));
-	db_run(&s->db, SQL_ENTRY_PUT, BIND(text(key), num(to), text(call), num(owner)));
+	db_run(&s->db, SQL_ENTRY_DROP, BIND(text(key), num(from.tick), text(from.call)));
+	db_run(&s->db, SQL_ENTRY_PUT,
+		BIND(text(key), num(to.tick), text(to.call), num(to.owner ? to.owner : owner)));
 	return true;
 }
 
@@ -152,7 +159,7 @@ static bool all_fit(struct store *s, const struct admission *a)
 	for (size_t i = 0; i < a->claims->n; i++) {
 		const struct limit_claim *c = &a->claims->v[i];
 		struct limit_refusal why;
-		if (a->is_holding && is_held_by(s, c->key, a->call->id))
+		if (a->holder && is_held_by(s, c->key, a->holder))
 			continue;
 		if (fits(s, c, &why))
 			continue;
@@ -176,14 +183,13 @@ static void forget_old(struct store *s, const char *key)
 
 static void take_place(struct store *s, const struct admission *a, const char *key)
 {
-	struct db *d = &s->db;
-	const char *call = a->call->id;
-	int64_t owner = gate_number(s->gate);
+	struct entry held = { .call = a->holder, .tick = TICK_HELD };
+	struct entry entry = { a->as, a->tick, a->owner };
 
-	if (a->is_holding && entry_move(s, key, call, TICK_HELD, a->tick))
+	if (a->holder && entry_move(s, key, held, entry))
 		return;
-	db_run(d, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(call), num(owner)));
-	db_run(d, SQL_WINDOW_ADD, BIND(text(key)));
+	db_run(&s->db, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(a->as), num(a->owner)));
+	db_run(&s->db, SQL_WINDOW_ADD, BIND(text(key)));
 }
 
 bool limits_admit(struct store *s, const struct admission *a)
@@ -235,8 +241,10 @@ void uses_stamp(struct store *s, struct uses *u, int64_t tick)
 {
 	bool is_late = s->now.tick_ms - tick > GUARD_MS; /* else no mark can have passed it */
 
+	struct entry from = { .call = u->call, .tick = u->tick }, to = { .call = u->call, .tick = tick };
+
 	for (const char *key; (key = next_key(&u->keys));)
-		if (entry_move(s, key, u->call, u->tick, tick) && is_late)
+		if (entry_move(s, key, from, to) && is_late)
 			db_run(&s->db, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
 }
 
@@ -252,6 +260,21 @@ void uses_refund(struct store *s, struct uses *u)
 		entry_drop(s, key, u->tick, u->call);
 }
 
+void holds_drop(struct store *s, const char *holder, char *keys)
+{
+	struct uses held = { .call = holder, .keys = keys, .tick = TICK_HELD };
+
+	uses_refund(s, &held);
+}
+
+void holds_move(struct store *s, const char *from, const char *to, int64_t owner, char *keys)
+{
+	struct entry was = { .call = from, .tick = TICK_HELD }, is = { to, TICK_HELD, owner };
+
+	for (const char *key; (key = next_key(&keys));)
+		entry_move(s, key, was, is);
+}
+
 void holds_drop_of(struct store *s, uint32_t owner)
 {
 	db_run(&s->db, SQL_HELD_TAKE, BIND(num(owner)));
@@ -259,38 +282,6 @@ void holds_drop_of(struct store *s, uint32_t owner)
 }
 
 /* ---- verbs ---- */
-
-static void hold_carry_out(struct store *s, struct op *op, void *request)
-{
-	struct hold *h = request;
-	struct admission a = {
-		.call = h->call, .claims = &h->limits, .why = &h->why, .tick = TICK_HELD
-	};
-
-	op->answer = limits_admit(s, &a) ? HELD : HOLD_LIMITED;
-}
-
-void store_hold(struct store *s, struct op *op, struct hold *h)
-{
-	op->needs_full = false;
-	turn_submit(s, op, hold_carry_out, h);
-}
-
-static void release_carry_out(struct store *s, struct op *op, void *request)
-{
-	struct release *r = request;
-
-	(void)op;
-	for (size_t i = 0; i < r->limits.n; i++)
-		if (is_first_of_key(&r->limits, i))
-			entry_drop(s, r->limits.v[i].key, TICK_HELD, r->call->id);
-}
-
-void store_release(struct store *s, struct op *op, struct release *r)
-{
-	op->needs_full = false;
-	turn_submit(s, op, release_carry_out, r);
-}
 
 static void show(struct store *s, struct limit_row *row)
 {

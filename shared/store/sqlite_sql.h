@@ -31,7 +31,8 @@
 	SQL(SESSION_DROP,    "DELETE FROM session WHERE number = ?1")                                                           \
 	SQL(SESSION_NUMBER,  "SELECT number FROM session WHERE id = ?1")                                                        \
 	SQL(OWNERS,          "SELECT number FROM session UNION SELECT owner FROM flight"                                        \
-	                     " UNION SELECT owner FROM limit_entry WHERE tick = 9223372036854775807")                           \
+	                     " UNION SELECT owner FROM limit_entry WHERE tick = 9223372036854775807 AND owner > 0"              \
+	                     " UNION SELECT owner FROM ticket UNION SELECT owner FROM approval_waiter")                         \
 	/* limits */                                                                                                            \
 	SQL(WINDOW_GET,      "SELECT live, from_tick FROM limit_window WHERE key = ?1 AND window_ms = ?2")                      \
 	SQL(WINDOW_PUT,      "INSERT INTO limit_window (key, window_ms, live, from_tick) VALUES (?1, ?2, ?3, ?4)"               \

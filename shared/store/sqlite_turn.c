@@ -176,6 +176,25 @@ void turn_init(struct store *s)
 	s->retry_after_ms = RETRY_FIRST_MS;
 }
 
+/* ---- whom it unblocks ---- */
+
+void wake_later(struct store *s, int64_t number)
+{
+	for (size_t i = 0; i < s->wakes_n; i++)
+		if (s->wakes[i] == number)
+			return;
+	if (number > 0 && number != gate_number(s->gate) && s->wakes_n < WAKES_MAX)
+		s->wakes[s->wakes_n++] = (uint32_t)number;
+}
+
+/* A process that never joined has no socket to send from: those it unblocks look within a second. */
+static void wake_others(struct store *s, bool is_committed)
+{
+	for (size_t i = 0; i < s->wakes_n && is_committed && s->wake; i++)
+		wake_send(s->wake, s->wakes[i]);
+	s->wakes_n = 0;
+}
+
 /* ---- turns ---- */
 
 /* What went wrong is logged outside the gate, once until it changes. */
@@ -255,6 +274,7 @@ static void turn_carry_out(struct store *s)
 	bool is_gate_lost = e == ERR_STORE_MOVED && gate_check(s->gate) != OK;
 
 	leave(s);
+	wake_others(s, e == OK);
 	/* Nothing was begun: the caller tries again, at the gate that is there now. */
 	if (is_gate_lost && gate_reopen(s->gate) == OK)
 		return;
@@ -275,6 +295,7 @@ void turn_last(struct store *s, int wait_ms)
 		file_close(s);
 		leave(s);
 	}
+	wake_others(s, e == OK);
 	if (e == OK)
 		tell_all(s);
 	fail_all(s, e, true);

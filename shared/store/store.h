@@ -95,15 +95,11 @@ struct limit_refusal { const struct limit_claim *claim; uint32_t used, held; int
 struct call_facts {
 	char id[ID_SIZE];
 	const char *tenant, *agent, *backend, *tool;
-	uint8_t args_hash[32];
+	int level;                              /* identity level of the agent, as in struct session */
+	uint8_t args_hash[32];                  /* canonical arguments */
+	uint8_t tool_hash[32];                  /* the tool's definition as the backend listed it; zeroes: unknown */
+	uint8_t fingerprint[32];                /* of the decision: verdict, rule, windows, approval needs */
 };
-
-/* Holds every window at once for a call that must wait, or none. */
-enum hold_answer { HELD, HOLD_LIMITED };
-struct hold { const struct call_facts *call; struct claim_set limits; struct limit_refusal why; };
-void store_hold(struct store *s, struct op *op, struct hold *h);
-struct release { const struct call_facts *call; struct claim_set limits; };
-void store_release(struct store *s, struct op *op, struct release *r);           /* never forwarded: its hold goes */
 
 struct limit_row {
 	char *key;
@@ -115,21 +111,180 @@ struct limit_row {
 /* Fills used, held, is_closed, next_free_ms of rows[0..n) whose key and window_ms are given. */
 MUST_USE enum err store_limits_show(struct store *s, struct limit_row *rows, size_t n);
 
+/* ---- what the rules in force ask of every operation below ------------------------------------------------------------------ */
+struct terms {
+	const char *config_path;                /* NULL: none asked (tests) */
+	uint64_t config_generation;
+	bool is_held_after_unknown;             /* on_unknown: hold */
+	uid_t uid;                              /* who the agent runs as, and with which client: people see it */
+	const char *client;
+};
+
+/* ---- waiting: what stage "limits" asks for a call that needs a person's word or a queue ------------------------------------- */
+struct approval_ask {
+	struct span args;                       /* canonical JSON, whole */
+	const char *rule;                       /* what demands it */
+	int64_t timeout_ms, redeem_ms;
+	uint32_t quorum;
+	bool is_auth_required;
+	uint32_t max_pending, max_per_hour;     /* caps per agent */
+	int64_t cooldown_after_refusal_ms;
+};
+struct queue_terms {
+	uint32_t max_pending, concurrency;
+	int64_t delay_min_ms, delay_max_ms, stall_timeout_ms;
+};
+
+/* One operation: an approval of exactly this call is attached to under its own hold, a parked ticket of it is taken up again with its
+ * hold; else every window is held and with it the approval is asked (PENDING) or the ticket drawn, or nothing at all happens. */
+enum hold_answer {
+	HELD,                                   /* the windows only: neither asked nor queued */
+	HELD_ASKED, HELD_ATTACHED,              /* approval names it; it may be decided already: store_approval_get */
+	HELD_QUEUED, HELD_RESUMED,              /* ticket names it */
+	HOLD_LIMITED,                           /* why */
+	HOLD_CONFIG_CHANGED,
+	HOLD_BRAKED, HOLD_COOLING, HOLD_AFTER_UNKNOWN,          /* obstacle says which and until when */
+	HOLD_TOO_MANY_PENDING, HOLD_TOO_MANY_ASKS, HOLD_REFUSED_RECENTLY,   /* retry_after_ms */
+	HOLD_QUEUE_FULL,
+};
+/* What stops calls for a time. until_ms: from now; -1 = until somebody ends it. */
+struct obstacle { char text[160]; int64_t until_ms; char call[ID_SIZE]; };
+struct hold {
+	const struct call_facts *call;
+	struct claim_set limits;
+	const struct terms *terms;
+	const struct approval_ask *ask;         /* NULL: needs no approval */
+	const struct queue_terms *queue;        /* NULL: no queue. With ask, the ticket is drawn later: store_queue_join */
+	struct limit_refusal why;               /* these: out */
+	struct obstacle obstacle;
+	int64_t retry_after_ms;
+	char approval[ID_SIZE];
+	uint64_t ticket;
+	uint32_t epoch;                         /* of the ticket */
+};
+void store_hold(struct store *s, struct op *op, struct hold *h);
+
+/* After its approval was given: a ticket that carries it. Answers HELD_QUEUED, HELD_RESUMED, HOLD_QUEUE_FULL. */
+struct queue_join { const struct call_facts *call; struct claim_set limits; const struct queue_terms *queue; const char *approval;
+                    uint64_t ticket; uint32_t epoch; /* out */ };
+void store_queue_join(struct store *s, struct op *op, struct queue_join *j);
+
+/* The call ends before it was forwarded, or is answered before its client gives up (is_parking): its own hold and ticket go, or are
+ * parked; from an approval it only detaches. With the row that says so. is_kept. */
+struct release {
+	const struct call_facts *call;
+	struct claim_set limits;
+	const char *approval;                   /* "" or NULL: none */
+	uint64_t ticket;                        /* 0: none */
+	bool is_parking;
+	int64_t keep_ms;                        /* keep_place */
+	const struct evidence *evidence;        /* NULL: no row */
+};
+void store_release(struct store *s, struct op *op, struct release *r);
+
+/* ---- the queue ---------------------------------------------------------------------------------------------------------------- */
+struct queue_place {
+	uint32_t position;                      /* 1 = next; only those that are eligible before it count */
+	bool may_start;                         /* first of the eligible, a slot is free and its delay is over: ask the commit point */
+	int64_t ready_ms;                       /* first of the eligible: until its slot's delay is over; -1 = not known yet */
+	int64_t eta_ms;                         /* honest guess until its start, by delays and what operations took lately; -1 = unknown */
+	uint32_t epoch;                         /* another than ours: we were passed over and stand at the end now */
+	bool is_gone;                           /* no such ticket any more */
+	uint32_t ahead;                         /* process whose death changes our turn: watch it; 0 = none */
+};
+MUST_USE enum err store_queue_place(struct store *s, const char *backend, uint64_t ticket, struct queue_place *out);
+/* Not eligible until then: braked, or its own agent's limit is full. Keeps its number. */
+struct queue_aside { const char *backend; uint64_t ticket; int64_t for_ms; };
+void store_queue_aside(struct store *s, struct op *op, const struct queue_aside *a);
+/* The owner ahead has been found stopped for stall_timeout of our own waking time: its ticket is closed under a new epoch. */
+struct queue_pass { const char *backend; uint32_t owner; };
+void store_queue_pass_over(struct store *s, struct op *op, const struct queue_pass *p);
+int store_watch_number(struct store *s, uint32_t number);      /* as store_watch_owner */
+
+struct queue_row { const char *backend, *call, *agent, *tool, *state; uint64_t number; uint32_t owner, position; int64_t waited_ms, ready_ms; };
+typedef bool queue_row_fn(void *arg, const struct queue_row *row);                   /* false: stop */
+MUST_USE enum err store_queue_list(struct store *s, const char *backend, queue_row_fn *fn, void *arg);   /* backend NULL: all */
+
+/* ---- approvals ------------------------------------------------------------------------------------------------------------------ */
+enum approval_state { APPROVAL_PENDING, APPROVAL_APPROVED, APPROVAL_REJECTED, APPROVAL_EXPIRED, APPROVAL_CANCELLED, APPROVAL_CONSUMED };
+const char *approval_state_text(enum approval_state s);        /* "PENDING", ... */
+struct approval {                                               /* strings are owned: approval_release */
+	char id[ID_SIZE], short_id[16];
+	enum approval_state state;
+	char *tenant, *agent, *client, *backend, *tool, *args, *rule, *decided_by, *decided_means, *reason, *consumed_by;
+	int level;
+	uid_t uid;
+	uint8_t args_hash[32], tool_hash[32], fingerprint[32];
+	uint32_t quorum, votes;                 /* votes for it so far */
+	bool is_auth_required, is_frozen;
+	int64_t created_at_ms, decided_at_ms;   /* 0 = not decided */
+	int64_t expires_in_ms, waited_ms;       /* as of the reading; expires_in of the undecided and unused */
+	uint32_t waiting;                       /* calls attached */
+};
+void approval_release(struct approval *a);
+MUST_USE enum err store_approval_get(struct store *s, const char *id_or_short, struct approval *out);   /* ERR_NOT_FOUND */
+struct approval_filter { bool is_live_only; const char *agent; uint32_t limit; };
+typedef bool approval_fn(void *arg, const struct approval *a);
+MUST_USE enum err store_approval_list(struct store *s, const struct approval_filter *f, approval_fn *fn, void *arg);
+
+/* One vote. The first refusal ends it, whatever the quorum. FULL. as_it_is: how it stands after, also when somebody was first. */
+enum vote_answer { VOTE_DECIDED, VOTE_COUNTED, VOTE_SECOND, VOTE_TOO_LATE, VOTE_NO_SUCH, VOTE_NOT_ALLOWED };
+struct vote {
+	const char *approval;                   /* id or short name */
+	bool is_approving;
+	const char *voter, *means, *origin, *reason;    /* alice; cli | slack | ...; from where; may be "" */
+	bool is_named;                          /* a person the rules know, not a bearer link */
+	uint8_t args_hash[32];                  /* what the voter was shown */
+	const char *text;                       /* for the row of the audit: canonical JSON of who and how */
+	struct approval as_it_is;               /* out: caller releases */
+};
+void store_approval_vote(struct store *s, struct op *op, struct vote *v);
+struct approval_cancel { const char *approval, *by, *reason; struct approval as_it_is; };
+void store_approval_cancel(struct store *s, struct op *op, struct approval_cancel *c);   /* answers as a vote; PENDING only */
+void store_approval_expire(struct store *s, struct op *op);     /* whatever is overdue; any process may. answer: how many */
+MUST_USE enum err store_approval_next_due(struct store *s, int64_t *in_ms);     /* -1: none */
+
+/* ---- brake, cool-down, unknown ---------------------------------------------------------------------------------------------------- */
+struct brake { const char *scope, *subject, *by, *reason; int64_t since_at_ms; };
+struct brake_set { struct brake brake; bool is_on; const struct evidence *evidence; bool was_changed; /* out */ };
+void store_brake_set(struct store *s, struct op *op, struct brake_set *b);      /* freezes and thaws approvals, wakes whom it concerns */
+typedef bool brake_fn(void *arg, const struct brake *b);
+MUST_USE enum err store_brake_list(struct store *s, brake_fn *fn, void *arg);
+struct cooldown { const char *backend, *cause; int64_t left_ms; };
+typedef bool cooldown_fn(void *arg, const struct cooldown *c);
+MUST_USE enum err store_cooldown_list(struct store *s, cooldown_fn *fn, void *arg);
+
+struct unknown_row { const char *call, *agent, *backend, *tool, *settled_by, *settled_as; int64_t since_at_ms, settled_at_ms, held_ms; uint8_t args_hash[32]; };
+typedef bool unknown_fn(void *arg, const struct unknown_row *u);
+MUST_USE enum err store_unknown_list(struct store *s, bool is_open_only, unknown_fn *fn, void *arg);
+enum unknown_answer { UNKNOWN_SETTLED, UNKNOWN_SETTLED_BEFORE, UNKNOWN_NO_SUCH };
+struct unknown_settle { const char *call, *by; bool was_done; const struct evidence *evidence; };
+void store_unknown_settle(struct store *s, struct op *op, const struct unknown_settle *u);
+
 /* ---- the commit point and its end ------------------------------------------------------------------------------------------ */
-/* One operation immediately before the first byte: generation in force, loop over, limits (holds become uses, else admitted now),
- * flight row, intent row. If it does not commit, nothing may be sent. */
+/* One operation immediately before the first byte: generation in force, no brake, no cool-down, nothing unknown in the way, ticket first
+ * and its slot free, approval APPROVED -> CONSUMED, limits (holds become uses, else admitted now), flight row, intent row. If it does
+ * not commit, nothing may be sent. */
 struct commit {
 	const struct call_facts *call;
 	struct claim_set limits;
-	bool is_holding;
-	const char *config_path;
-	uint64_t config_generation;
+	const struct terms *terms;
+	bool is_holding;                        /* this call has a hold of its own; an approval's hold is used with it */
+	const char *approval;                   /* "" or NULL: none */
+	uint64_t ticket;                        /* 0: none */
+	uint32_t ticket_epoch;
 	int64_t deadline_ms;                    /* the flight is over at the latest then; after it others may call it UNKNOWN */
 	const struct evidence *intent;
-	struct limit_refusal why;
-	uint32_t epoch;                         /* out */
+	struct limit_refusal why;               /* these: out */
+	struct obstacle obstacle;
+	uint32_t epoch;
 };
-enum commit_answer { COMMITTED, COMMIT_LIMITED, COMMIT_CONFIG_CHANGED };
+enum commit_answer {
+	COMMITTED, COMMIT_LIMITED, COMMIT_CONFIG_CHANGED,
+	COMMIT_BRAKED, COMMIT_COOLING, COMMIT_AFTER_UNKNOWN,            /* obstacle */
+	COMMIT_NOT_FIRST, COMMIT_PASSED_OVER,                           /* store_queue_place says how it stands */
+	COMMIT_APPROVAL_GONE, COMMIT_APPROVAL_USED, COMMIT_TOOL_CHANGED,
+};
 void store_commit(struct store *s, struct op *op, struct commit *c);
 
 /* A plain read without the gate: is this flight still ours under that epoch? Asked before a first byte that comes > 50 ms late. */
@@ -146,6 +301,8 @@ struct settle {
 	bool is_unknown;                        /* recorded as UNKNOWN */
 	int64_t left_tick_ms;                   /* -1: not known, the time of settling counts */
 	int64_t on_unknown_hold_ms;
+	uint64_t ticket;                        /* 0: none; its slot is free after a delay drawn now */
+	int64_t cooldown_ms;                    /* > 0: the backend asked to be left alone for so long, capped by the caller */
 	const struct evidence *evidence;        /* outcome row */
 };
 void store_settle(struct store *s, struct op *op, struct settle *e);             /* is_kept */

@@ -136,12 +136,12 @@ static int commit_under(uint64_t generation)
 	struct op op = { 0 };
 
 	job_init(&j, &kit, LIMITS({ "k", HOUR, 9 }));
+	struct terms terms = { .config_path = "/etc/a.yaml", .config_generation = generation };
 	struct commit c = { .call = &j.facts,
 		.limits = j.claims,
+		.terms = &terms,
 		.deadline_ms = MINUTE,
-		.intent = &j.intent,
-		.config_path = "/etc/a.yaml",
-		.config_generation = generation };
+		.intent = &j.intent };
 	store_commit(kit.store, &op, &c);
 	op_wait(&op);
 	ck_assert_int_eq(op.err, OK);
