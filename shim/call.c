@@ -1,6 +1,7 @@
 #include "shim/call.h"
 #include <assert.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "shim/reply.h"
@@ -188,6 +189,7 @@ void call_reply(struct call *c)
 		part_say(c->part, c->reply, c->reply_bytes);
 	else
 		reply_refusal(c);
+	FAILPOINT(REPLY_QUEUED);
 	c->reply = NULL;
 }
 

@@ -1,5 +1,6 @@
 #include "shim/ending.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "shim/call.h"
 #include "shim/shim.h"
@@ -55,6 +56,7 @@ void ending_begin(struct ending *e, const char *why)
 	if (e->phase >= ENDING_DRAINING)
 		return;
 	log_info("session.ending", "why=%s calls_open=%d", why, !list_is_empty(&s->calls));
+	FAILPOINT(SESSION_ENDING);
 	e->phase = ENDING_DRAINING;
 	e->began_us = clock_mono_us();
 	signals_hard_end(HARD_MS);

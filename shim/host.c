@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
@@ -252,6 +253,7 @@ void host_send(struct host *h, char *text, size_t n)
 
 static void written(struct host *h, size_t n)
 {
+	FAILPOINT(REPLY_WRITTEN);
 	while (n > 0) {
 		struct chunk *c = list_first(&h->queue, struct chunk, node);
 		size_t left = c->n - c->written;

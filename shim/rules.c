@@ -1,4 +1,5 @@
 #include "shim/rules.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "shim/shim.h"
@@ -110,6 +111,7 @@ static void put_in_force(struct rules *r, uint64_t generation)
 	struct ruleset *before = r->current;
 	bool is_change = before != r->offered;
 
+	FAILPOINT(RULES_IN_FORCE);
 	r->offered->generation = generation;
 	r->current = r->offered;
 	r->offered = NULL;

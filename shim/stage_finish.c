@@ -1,4 +1,5 @@
 /* stage_finish - always reached: the outcome or the refusal goes on record, places are given back, then the reply. */
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "shim/call.h"
 #include "shim/shim.h"
@@ -68,6 +69,7 @@ static void ask_settle(struct call *c, struct store *store)
 	c->op.is_kept = true;
 	c->is_unsettled = true;
 	c->shim->state.unsettled++;
+	FAILPOINT(FINISH_ASKING);
 	store_settle(store, &c->op, &c->settle);
 }
 
@@ -75,6 +77,7 @@ static void ask_refused(struct call *c, struct store *store)
 {
 	call_seal_evidence(c, EVIDENCE_REFUSED, refusal_reason_text(c->refusal.reason),
 	                   record_refused(&c->record, &c->refusal, c->refused_at, call_body(c)));
+	FAILPOINT(FINISH_REFUSING);
 	store_audit_append(store, &c->op, &c->evidence);
 }
 
@@ -88,6 +91,7 @@ void finish_ask(struct call *c, struct store *store)
 
 void finish_told(struct call *c)
 {
+	FAILPOINT(FINISH_TOLD);
 	c->is_recorded = true;
 	if (c->is_unsettled)
 		state_settled(&c->shim->state);

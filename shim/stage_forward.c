@@ -1,6 +1,7 @@
 /* stage_forward - the commit point, then the first byte, then the backend's word. Nothing is sent that is not on record, and nothing
  * is sent twice. */
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "shim/call.h"
 #include "shim/reply.h"
@@ -51,6 +52,7 @@ void forward_ask(struct call *c, struct store *store)
 		.deadline_ms = flight_ms(c),
 		.intent = &c->evidence,
 	};
+	FAILPOINT(FORWARD_ASKING);
 	store_commit(store, &c->op, &c->commit);
 }
 
@@ -63,6 +65,7 @@ static void committed(struct call *c)
 	f->is_committed = true;
 	f->committed_us = clock_mono_us();
 	f->epoch = c->commit.epoch;
+	FAILPOINT(FORWARD_TOLD);
 	if (c->is_dropped) {
 		c->outcome.kind = OUTCOME_NOT_SENT;
 		f->is_done = true;
@@ -104,10 +107,12 @@ static bool may_leave(struct delivery *d)
 	struct call *c = call_of_delivery(d);
 	bool is_ours = false;
 
+	FAILPOINT(FORWARD_PREREQ);
 	if (c->is_dropped)
 		return false;
 	if (clock_mono_us() - c->flight.committed_us <= FRESH_US)
 		return true;
+	FAILPOINT(FORWARD_LEAVING);
 	return store_flight_is_ours(c->shim->state.store, c->facts.id, c->flight.epoch, &is_ours) == OK && is_ours;
 }
 
@@ -132,6 +137,7 @@ static void left(struct delivery *d)
 	struct now now;
 
 	store_now(c->shim->state.store, &now);
+	FAILPOINT(FORWARD_LEFT);
 	c->flight.has_left = true;
 	c->flight.left_tick_ms = now.tick_ms;
 	loop_timer_set(c->shim->loop, &c->flight.stamp_timer, STAMP_AFTER_MS);
@@ -158,6 +164,7 @@ static void answered(struct delivery *d, const struct jsonrpc *response)
 	bool is_error = response->kind == JSONRPC_ERROR;
 	bool is_failure = is_error || response->is_error_result;
 	struct span answer = is_error ? response->error.text : response->result.text;
+	FAILPOINT(FORWARD_ANSWERED);
 
 	c->outcome.kind = is_failure ? OUTCOME_FAILED : OUTCOME_SUCCEEDED;
 	c->outcome.executed = is_error ? EXECUTED_NO : EXECUTED_YES;
@@ -209,6 +216,7 @@ static void done(struct delivery *d, const struct delivery_end *end)
 {
 	struct call *c = call_of_delivery(d);
 
+	FAILPOINT(FORWARD_DONE);
 	loop_timer_clear(&c->flight.stamp_timer);
 	loop_timer_clear(&c->flight.give_up_timer);
 	c->flight.is_done = true;
@@ -245,4 +253,5 @@ static void launch(struct call *c)
 	};
 	loop_timer_set(c->shim->loop, &f->give_up_timer, flight_ms(c));
 	upstream_send(c->part->upstream, &f->delivery);
+	FAILPOINT(FORWARD_LAUNCHED);
 }

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
@@ -77,6 +78,7 @@ static bool lock_at_once(struct gate *g)
 		return false;
 	}
 	(void)bytelock_take(presence_fd(g->presence), PRESENCE_BYTE_INSIDE);
+	FAILPOINT(GATE_TAKEN);
 	return g->is_inside = true;
 }
 
@@ -103,6 +105,7 @@ void gate_leave(struct gate *g)
 		(void)flock(g->fd, LOCK_UN);
 	}
 	g->is_by_locker = false;
+	FAILPOINT(GATE_LEFT);
 	restore_signals(g);
 }
 
@@ -149,6 +152,7 @@ static void start_waiting(struct gate *g)
 	g->stopped = 0;
 	bell_set(g->bell, LOOK_MS); /* before the locker may ring it */
 	ask_locker(g);
+	FAILPOINT(GATE_LINED);
 }
 
 static void stop_waiting(struct gate *g)
@@ -219,6 +223,7 @@ static bool enter_after_wait(struct gate *g)
 	if (g->locker == NULL || !locker_has_won(g->locker))
 		return look(g);
 	block_signals(g);
+	FAILPOINT(GATE_WAITED);
 	return g->is_inside = g->is_by_locker = true;
 }
 
@@ -308,6 +313,7 @@ static enum err take_number(struct gate *g)
 		number = ++counter;
 		e = presence_take(g->presence, number);
 	}
+	FAILPOINT(GATE_NUMBERED);
 	if (!e)
 		e = write_counter(g, counter);
 	if (!e)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "store/sqlite.h"
@@ -304,8 +305,10 @@ static enum err put_aside(struct repair *r)
 
 static enum err put_in_place(struct repair *r)
 {
+	FAILPOINT(REPAIR_ASIDE);
 	enum err e = move(r->fresh, r->paths.database);
 
+	FAILPOINT(REPAIR_PLACED);
 	return e == OK ? marker_write(&r->paths, r->made.meta.instance) : e;
 }
 
@@ -353,6 +356,7 @@ static enum err repair_inside(struct repair *r)
 	old_must_be_ours(r);
 	e = fresh_make(r);
 	old_close(r);
+	FAILPOINT(REPAIR_MADE);
 	if (e == OK)
 		e = read_instance(r, r->fresh);
 	if (e == OK)

@@ -1,5 +1,6 @@
 #include "store/sqlite.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 
 #define PAGE_US     50000 /* a reader that stays longer keeps the WAL from being reset */
 #define CLOCK_EVERY 64    /* rows between two looks at the clock */
@@ -31,6 +32,7 @@ uint64_t audit_append(struct store *s, const struct evidence *e)
 			hash_of(e->digest), hash_of(chain)));
 	if (s->db.fault != OK)
 		return 0;
+	FAILPOINT(AUDIT_APPENDED);
 	s->tail.seq = seq;
 	memcpy(s->tail.chain, chain, sizeof(chain));
 	return seq;

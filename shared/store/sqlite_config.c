@@ -1,4 +1,5 @@
 #include "store/sqlite.h"
+#include "base/failpoint.h"
 
 struct generation {
 	uint64_t number; /* 0 = none */
@@ -44,6 +45,7 @@ static void put_carry_out(struct store *s, struct op *op, void *request)
 	int64_t next = (int64_t)now.number + 1;
 	int64_t changed = db_run(&s->db, SQL_CONFIG_PUT,
 		BIND(text(p->path), num(next), hash_of(p->hash), num(s->now.wall_ms)));
+	FAILPOINT(CONFIG_PUT);
 	p->is_in_force = changed == 1;
 	p->generation = (uint64_t)next;
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/failpoint.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 
@@ -70,7 +71,10 @@ enum err marker_write(const struct paths *p, const char *instance)
 {
 	enum err e = path_make_private_folder(p->keys);
 
-	return e == OK ? path_write_private_file(p->marker, span_of(instance)) : e;
+	if (e == OK)
+		e = path_write_private_file(p->marker, span_of(instance));
+	FAILPOINT(FILE_MARKED);
+	return e;
 }
 
 /* -wal and -shm take their mode from it. Nobody has it open, so closing it is harmless. */
@@ -108,7 +112,11 @@ static enum err look_for_file(struct store *s, bool *is_first)
 		return st.st_size == 0 && !*is_first ? ERR_STORE_CORRUPT : OK;
 	if (!*is_first)
 		return ERR_STORE_MISSING;
-	return s->options.is_reader ? ERR_NOT_FOUND : file_make_empty(s->paths.database);
+	if (s->options.is_reader)
+		return ERR_NOT_FOUND;
+	enum err e = file_make_empty(s->paths.database);
+	FAILPOINT(FILE_MADE);
+	return e;
 }
 
 static bool header_is_ours(struct store *s)
@@ -166,6 +174,7 @@ static enum err open_and_check(struct store *s, bool is_first, struct problem *w
 	if (e != OK)
 		return e;
 	e = migrate_run(s->db.handle, why);
+	FAILPOINT(FILE_MIGRATED);
 	if (e != OK)
 		return e;
 	if (is_first)
@@ -218,6 +227,7 @@ enum err file_open(struct store *s, struct problem *why)
 		explain(s, e, why);
 		file_close(s);
 	}
+	FAILPOINT(FILE_OPENED);
 	return e;
 }
 
@@ -229,6 +239,7 @@ void file_close(struct store *s)
 		wal_forget_file(s->wal);
 	s->is_corrupt = false;
 	s->has_offset = false;
+	FAILPOINT(FILE_CLOSED);
 }
 
 enum err file_check(struct store *s)

@@ -1,4 +1,5 @@
 #include "store/sqlite.h"
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 
 /* ---- the commit point ---- */
@@ -80,8 +81,11 @@ static void commit_carry_out(struct store *s, struct op *op, void *request)
 		op->answer = conditions[i](s, c);
 	if (op->answer != COMMITTED)
 		return;
+	FAILPOINT(COMMIT_ADMITTED);
 	uint64_t seq = audit_append(s, c->intent);
+	FAILPOINT(COMMIT_INTENT);
 	flight_put(s, c, seq);
+	FAILPOINT(COMMIT_FLIGHT);
 	c->epoch = (uint32_t)seq;
 }
 
@@ -165,6 +169,7 @@ static void stamp_carry_out(struct store *s, struct op *op, void *request)
 	(void)op;
 	if (f.is_there)
 		uses_stamp(s, &u, tick);
+	FAILPOINT(STAMP_WRITTEN);
 	free(f.keys);
 }
 
@@ -210,14 +215,18 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 	struct flight f = flight_end(s, e->call->id, gate_number(s->gate));
 
 	(void)op;
+	FAILPOINT(SETTLE_FLIGHT);
 	if (f.is_there)
 		settle_uses(s, e, &f);
 	else
 		settle_late(s, e);
+	FAILPOINT(SETTLE_USES);
 	if (f.is_there && e->is_unknown)
 		flight_is_unknown(s, e->call, e->on_unknown_hold_ms);
+	FAILPOINT(SETTLE_UNKNOWN);
 	if (e->evidence)
 		audit_append(s, e->evidence);
+	FAILPOINT(SETTLE_WRITTEN);
 	free(f.keys);
 }
 

@@ -1,6 +1,7 @@
 /* Counting by an exact sliding log: one entry per key and call, and per key and window length a
  * count of the entries in it (live) with the mark up to which those that left were subtracted. */
 #include "store/sqlite.h"
+#include "base/failpoint.h"
 
 #define GUARD_MS       50                   /* free when now - stamp > W + 50 ms */
 #define KEPT_MS        (24 * 3600 * 1000LL) /* history an edited limit finds */
@@ -189,6 +190,7 @@ static void take_place(struct store *s, const struct admission *a, const char *k
 	if (a->holder && entry_move(s, key, held, entry))
 		return;
 	db_run(&s->db, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(a->as), num(a->owner)));
+	FAILPOINT(LIMITS_TAKING);
 	db_run(&s->db, SQL_WINDOW_ADD, BIND(text(key)));
 }
 

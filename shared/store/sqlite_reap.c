@@ -1,6 +1,7 @@
 /* What the dead leave: holds go, sessions go, calls under way become UNKNOWN. Whoever notices does it.
  */
 #include "store/sqlite.h"
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 
 #define OWNERS_AT_ONCE 1024
@@ -78,6 +79,7 @@ static void give_up(struct store *s, const struct lost *l, const char *cause)
 	snprintf(call.id, sizeof(call.id), "%s", l->call);
 	memcpy(call.args_hash, l->args_hash, sizeof(call.args_hash));
 	flight_give_up(s, &call, l->owner, UNKNOWN_HOLD_MS);
+	FAILPOINT(REAP_FLIGHT);
 	testify(s, l, cause);
 }
 
@@ -103,6 +105,7 @@ static void find_dead(struct store *s, struct owners *dead)
 static void bury(struct store *s, uint32_t owner)
 {
 	holds_drop_of(s, owner);
+	FAILPOINT(REAP_HOLDS);
 	while (s->db.fault == OK) {
 		CLEANUP(lost_release) struct lost l = lost_next(s, SQL_FLIGHT_OF, BIND(num(owner)));
 		if (!l.is_there)
@@ -110,6 +113,7 @@ static void bury(struct store *s, uint32_t owner)
 		give_up(s, &l, "owner_died");
 	}
 	db_run(&s->db, SQL_SESSION_DROP, BIND(num(owner)));
+	FAILPOINT(REAP_BURIED);
 }
 
 static uint32_t reap_dead(struct store *s)

@@ -1,4 +1,5 @@
 #include "store/sqlite.h"
+#include "base/failpoint.h"
 #include <unistd.h>
 
 static void join_carry_out(struct store *s, struct op *op, void *request)
@@ -13,6 +14,7 @@ static void join_carry_out(struct store *s, struct op *op, void *request)
 			num(me->identity_level), num((int64_t)me->uid), text(me->tenant),
 			text(me->client), text(me->client_version), text(me->backend),
 			num((int64_t)getpid()), text(AEGIS_VERSION), num(s->now.wall_ms)));
+	FAILPOINT(SESSION_JOINED);
 }
 
 /* The sockets come first: who finds the row may ring at once. Without them others still look once a
@@ -25,6 +27,7 @@ void store_session_join(struct store *s, struct op *op, const struct session *me
 	if (e == OK)
 		e = presence_listen(s->presence);
 	presence_sweep(s->presence);
+	FAILPOINT(SESSION_LISTENING);
 	turn_submit(s, op, e == OK ? join_carry_out : NULL, (void *)me);
 	op->err = e;
 }
@@ -35,6 +38,7 @@ static void leave_carry_out(struct store *s, struct op *op, void *request)
 	(void)request;
 	holds_drop_of(s, gate_number(s->gate));
 	db_run(&s->db, SQL_SESSION_DROP, BIND(num(gate_number(s->gate))));
+	FAILPOINT(SESSION_LEFT);
 }
 
 void store_session_leave(struct store *s, struct op *op)

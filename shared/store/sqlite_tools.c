@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 #include "store/sqlite.h"
 
@@ -69,6 +70,7 @@ static void put_carry_out(struct store *s, struct op *op, void *request)
 			    num(s->now.tick_ms), hash_of(p->list->digest))) > 0)
 		return;
 	db_run(&s->db, SQL_TOOLS_DROP, BIND(text(k->tenant), text(k->backend), hash_of(k->credential), text(k->revision)));
+	FAILPOINT(TOOLS_PUT);
 	for (size_t i = 0; i < p->list->n; i++)
 		put_page(s, p, i);
 }

@@ -1,5 +1,6 @@
 #include "store/sqlite.h"
 #include <assert.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #define RETRY_FIRST_MS 100
@@ -32,9 +33,11 @@ static void tell(struct store *s, struct list *done)
 		struct op *op = list_first(done, struct op, node);
 		list_remove(&op->node);
 		op->is_submitted = false;
+		FAILPOINT(TURN_TELLING);
 		if (op->told)
 			op->told(op);
 	}
+	FAILPOINT(TURN_TOLD);
 	s->is_telling = was_telling;
 }
 
@@ -88,6 +91,7 @@ static void op_carry_out(struct store *s, struct op *op, bool is_alone)
 	if (!is_alone)
 		db_run(d, SQL_SAVEPOINT, NO_BIND);
 	op->carry_out(s, op, op->request);
+	FAILPOINT(TURN_CARRIED_OUT);
 	bool is_broken = d->fault == ERR_INVALID;
 	if (is_broken) {
 		op->err = ERR_INVALID;
@@ -129,6 +133,7 @@ static enum err transact(struct store *s)
 	db_set_full(d, is_full);
 	db_run(d, SQL_BEGIN, NO_BIND);
 	int64_t before = sqlite3_total_changes64(d->handle);
+	FAILPOINT(TURN_BEGUN);
 	clock_begin(s);
 	if (d->fault == OK)
 		carry_out_all(s);
@@ -136,8 +141,11 @@ static enum err transact(struct store *s)
 	if (is_open)
 		clock_end(s, sqlite3_total_changes64(d->handle) != before);
 	bool wrote = sqlite3_total_changes64(d->handle) != before;
+	if (FAILPOINT_FAILS(TURN_COMMITTING))
+		db_fault(d, ERR_STORE_IO);
 	if (is_open)
 		db_run(d, SQL_COMMIT, NO_BIND);
+	FAILPOINT(TURN_COMMITTED);
 	if (d->fault != OK) {
 		db_rollback(d);
 		return d->fault;
@@ -159,6 +167,7 @@ static void mark_carry_out(struct store *s, struct op *op, void *request)
 	(void)s;
 	(void)op;
 	(void)request;
+	FAILPOINT(WAL_MARKED);
 }
 
 static void mark_told(struct op *op)
@@ -249,6 +258,7 @@ static enum err carry_out_inside(struct store *s)
 		e = file_check(s);
 	if (e != OK)
 		return e;
+	FAILPOINT(TURN_CHECKED);
 	db_set_busy(&s->db, busy);
 	e = transact(s);
 	if (e == OK && is_contended && wal_checkpoint_is_due(s->wal))

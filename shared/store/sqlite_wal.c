@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 
 #define SYNC_AFTER_MS  700 /* an unsynced commit is on disk within 1 s, the fdatasync included */
@@ -103,8 +104,9 @@ static void *wait_for_disk(void *arg)
 		int fd = w->asked_fd;
 		w->asked_fd = -1;
 		pthread_mutex_unlock(&w->lock);
-		bool is_synced = file_sync(fd);
+		bool is_synced = !FAILPOINT_FAILS(WAL_SYNC) && file_sync(fd);
 		close(fd);
+		FAILPOINT(WAL_SYNCED);
 		pthread_mutex_lock(&w->lock);
 		w->has_failed |= !is_synced;
 	}
@@ -134,7 +136,7 @@ static void set_failed(struct wal *w, bool has_failed)
 
 void wal_sync_now(struct wal *w)
 {
-	if (!open_file(w) || !file_sync(w->fd))
+	if (FAILPOINT_FAILS(WAL_SYNC_NOW) || !open_file(w) || !file_sync(w->fd))
 		set_failed(w, true);
 	else
 		w->sync_at_ms = -1;
@@ -213,11 +215,13 @@ void wal_checkpoint(struct wal *w)
 {
 	int pages = 0;
 
+	FAILPOINT(WAL_CHECKPOINT);
 	sqlite3_wal_checkpoint_v2(
 		w->store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
 	w->pages_done = pages > 0 ? pages : 0;
 	w->is_due = false;
 	w->quiet_at_ms = -1;
+	FAILPOINT(WAL_CHECKPOINTED);
 }
 
 /* ---- when nothing happens ---- */

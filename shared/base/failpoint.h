@@ -1,0 +1,99 @@
+/* failpoint - named places on the path of a call where a test ends, stops, fails or delays the process.
+ *
+ * Only in builds with AEGIS_FAILPOINTS (dev, asan and the like): elsewhere FAILPOINT is nothing, FAILPOINT_FAILS is false, and no program
+ * holds a name of these.
+ *   AEGIS_FAILPOINT=NAME[:NTH]=ACTION   when NAME is reached for the NTH time (default 1); "NTH+": then and ever after. Several: by ","
+ *       kill       SIGKILL to ourselves      error      FAILPOINT_FAILS is true
+ *       stop       SIGSTOP to ourselves      delay/MS   sleeps so long
+ *   AEGIS_FAILPOINT_LOG=FILE            the name of each place reached, one a line, is appended
+ * What cannot be understood aborts, so that no test passes because nothing was armed. Threads: any.
+ *
+ * tests/fault/ledger/failpoints.test.mjs reads this table and kills at each; a new name needs a scenario there. */
+#pragma once
+#include <stdbool.h>
+
+#define FAILPOINTS(X)                              \
+	/* the write gate */                       \
+	X(GATE_NUMBERED, "gate.numbered")          \
+	X(GATE_LINED, "gate.lined")                \
+	X(GATE_TAKEN, "gate.taken")                \
+	X(GATE_WAITED, "gate.waited")              \
+	X(GATE_LEFT, "gate.left")                  \
+	/* the database file */                    \
+	X(FILE_MADE, "file.made")                  \
+	X(FILE_MIGRATED, "file.migrated")          \
+	X(FILE_MARKED, "file.marked")              \
+	X(FILE_OPENED, "file.opened")              \
+	X(FILE_CLOSED, "file.closed")              \
+	/* one turn */                             \
+	X(TURN_CHECKED, "turn.checked")            \
+	X(TURN_BEGUN, "turn.begun")                \
+	X(TURN_CARRIED_OUT, "turn.carried_out")    \
+	X(TURN_COMMITTING, "turn.committing")      \
+	X(TURN_COMMITTED, "turn.committed")        \
+	X(TURN_TELLING, "turn.telling")            \
+	X(TURN_TOLD, "turn.told")                  \
+	/* on disk */                              \
+	X(WAL_SYNC, "wal.sync")                    \
+	X(WAL_SYNCED, "wal.synced")                \
+	X(WAL_SYNC_NOW, "wal.sync_now")            \
+	X(WAL_CHECKPOINT, "wal.checkpoint")        \
+	X(WAL_CHECKPOINTED, "wal.checkpointed")    \
+	X(WAL_MARKED, "wal.marked")                \
+	/* who is alive */                         \
+	X(SESSION_LISTENING, "session.listening")  \
+	X(SESSION_JOINED, "session.joined")        \
+	X(SESSION_LEFT, "session.left")            \
+	X(REAP_HOLDS, "reap.holds")                \
+	X(REAP_FLIGHT, "reap.flight")              \
+	X(REAP_BURIED, "reap.buried")              \
+	/* rules, tools, audit */                  \
+	X(CONFIG_PUT, "config.put")                \
+	X(RULES_IN_FORCE, "rules.in_force_told")   \
+	X(TOOLS_PUT, "tools.put")                  \
+	X(AUDIT_APPENDED, "audit.appended")        \
+	/* limits, the commit point, its end */    \
+	X(LIMITS_TAKING, "limits.taking")          \
+	X(COMMIT_ADMITTED, "commit.admitted")      \
+	X(COMMIT_INTENT, "commit.intent")          \
+	X(COMMIT_FLIGHT, "commit.flight")          \
+	X(STAMP_WRITTEN, "stamp.written")          \
+	X(SETTLE_FLIGHT, "settle.flight")          \
+	X(SETTLE_USES, "settle.uses")              \
+	X(SETTLE_UNKNOWN, "settle.unknown")        \
+	X(SETTLE_WRITTEN, "settle.written")        \
+	/* the shim's side of a call */            \
+	X(FORWARD_ASKING, "forward.asking")        \
+	X(FORWARD_TOLD, "forward.told")            \
+	X(FORWARD_LAUNCHED, "forward.launched")    \
+	X(FORWARD_PREREQ, "forward.prereq")        \
+	X(FORWARD_LEAVING, "forward.leaving")      \
+	X(FORWARD_LEFT, "forward.left")            \
+	X(FORWARD_ANSWERED, "forward.answered")    \
+	X(FORWARD_DONE, "forward.done")            \
+	X(FINISH_ASKING, "finish.asking")          \
+	X(FINISH_REFUSING, "finish.refusing")      \
+	X(FINISH_TOLD, "finish.told")              \
+	X(REPLY_QUEUED, "reply.queued")            \
+	X(REPLY_WRITTEN, "reply.written")          \
+	X(WAKE_TAKEN, "wake.taken")                \
+	X(SESSION_ENDING, "session.ending_begun")  \
+	/* aegisctl repair */                      \
+	X(REPAIR_MADE, "repair.made")              \
+	X(REPAIR_ASIDE, "repair.aside")            \
+	X(REPAIR_PLACED, "repair.placed")
+
+#ifdef AEGIS_FAILPOINTS
+#define FAILPOINT_ENUM(id, name) FAILPOINT_##id,
+enum failpoint { FAILPOINTS(FAILPOINT_ENUM) FAILPOINT_N };
+#undef FAILPOINT_ENUM
+
+/* True: the caller does as if what follows had failed. */
+bool failpoint_reached(enum failpoint at);
+
+#define FAILPOINT(id)       ((void)failpoint_reached(FAILPOINT_##id))
+#define FAILPOINT_FAILS(id) failpoint_reached(FAILPOINT_##id)
+#else
+#define FAILPOINT(id)       ((void)0)
+#define FAILPOINT_FAILS(id) false
+#endif
