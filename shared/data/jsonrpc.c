@@ -56,11 +56,13 @@ static bool read_method(struct json_value v, struct jsonrpc *out)
 	return is_good;
 }
 
+#define INPUT_REQUIRED "input_required"
+
 struct message { /* the members as they stand; JSON_NONE = absent */
-	struct json_value version, id, method, params, result, error;
+	struct json_value version, id, method, params, meta, result, error;
 	bool has_twin;       /* some key differs from one of ours only by case */
 	bool is_id_in_doubt; /* two keys might be taken for the id */
-	bool is_error_result;
+	bool is_error_result, is_input_required;
 };
 
 static void read_member(struct span key, struct json_value value, struct message *m)
@@ -90,12 +92,22 @@ static void read_members(struct json_value root, struct message *m)
 	*m = (struct message){ 0 };
 	while (it.is_object && json_next(&it, &key, &value))
 		read_member(key, value, m);
+	m->meta = json_get(m->params, "_meta");
 	m->is_error_result = json_get(m->result, "isError").kind == JSON_TRUE;
+	m->is_input_required = json_string_is(json_get(m->result, "resultType"), INPUT_REQUIRED);
+}
+
+static void read_result_member(const struct json_member *member, struct message *m)
+{
+	if (json_key_is(member->key, "isError"))
+		m->is_error_result = member->value.kind == JSON_TRUE;
+	if (json_key_is(member->key, "resultType"))
+		m->is_input_required = json_string_is(member->value, INPUT_REQUIRED);
 }
 
 static void read_outline(const struct json_outline *o, struct message *m)
 {
-	int result = -1;
+	int result = -1, params = -1;
 
 	*m = (struct message){ 0 };
 	for (size_t i = 0; i < o->n; i++) {
@@ -104,8 +116,12 @@ static void read_outline(const struct json_outline *o, struct message *m)
 			read_member(member->key, member->value, m);
 			if (json_key_is(member->key, "result"))
 				result = (int)i;
-		} else if (member->parent == result && json_key_is(member->key, "isError")) {
-			m->is_error_result = member->value.kind == JSON_TRUE;
+			if (json_key_is(member->key, "params"))
+				params = (int)i;
+		} else if (member->parent == result) {
+			read_result_member(member, m);
+		} else if (member->parent == params && json_key_is(member->key, "_meta")) {
+			m->meta = member->value;
 		}
 	}
 }
@@ -177,9 +193,11 @@ static void classify(struct json_value root, const struct message *m, struct jso
 	}
 	out->id = m->id;
 	out->params = m->params;
+	out->meta = m->meta;
 	out->result = m->result;
 	out->error = m->error;
 	out->is_error_result = m->is_error_result;
+	out->is_input_required = m->is_input_required;
 }
 
 void jsonrpc_classify(struct json_value root, struct jsonrpc *out)

@@ -14,8 +14,10 @@ struct jsonrpc {
 	struct json_value id;              /* string, integer or (errors only) null as sent; JSON_NONE = absent */
 	char method[JSONRPC_METHOD_SIZE];  /* unescaped; "" in responses */
 	struct json_value params;          /* object, array or JSON_NONE */
+	struct json_value meta;            /* _meta of params; JSON_NONE = absent */
 	struct json_value result, error;
 	bool is_error_result;              /* the result says "isError": true (tools/call) */
+	bool is_input_required;            /* the result says "resultType": "input_required" */
 	int code;                          /* JSONRPC_INVALID: -32700 or -32600, and why below */
 	char why[120];                     /* a clause for the answer: "duplicate key at byte 17" */
 };

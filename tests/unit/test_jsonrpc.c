@@ -46,6 +46,31 @@ START_TEST(tells_what_a_message_is)
 }
 END_TEST
 
+/* Enough members that the line has no outline. */
+#define MANY "\"m\":{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,\"l\":1,\"n\":1,\"o\":1," \
+	"\"p\":1,\"q\":1,\"r\":1,\"s\":1,\"t\":1,\"u\":1,\"v\":1,\"w\":1,\"x\":1,\"y\":1,\"z\":1},"
+
+START_TEST(meta_is_that_of_params)
+{
+	struct jsonrpc m = read_line("{" V "\"id\":1,\"method\":\"x\",\"_meta\":1,\"other\":{\"_meta\":2},\"params\":{\"a\":{\"_meta\":3},\"\\u005fmeta\":{\"k\":4}}}");
+
+	ck_assert(span_is(m.meta.text, "{\"k\":4}"));
+	m = read_line("{" V MANY "\"id\":1,\"method\":\"x\",\"params\":{\"_meta\":{\"k\":5}}}");
+	ck_assert(span_is(m.meta.text, "{\"k\":5}"));
+	m = read_line("{" V "\"id\":1,\"method\":\"x\",\"params\":{}}");
+	ck_assert_int_eq(m.meta.kind, JSON_NONE);
+}
+END_TEST
+
+START_TEST(a_result_that_asks_for_input_is_told)
+{
+	ck_assert(read_line("{" V "\"id\":1,\"result\":{\"resultType\":\"input_required\"}}").is_input_required);
+	ck_assert(read_line("{" V MANY "\"id\":1,\"result\":{\"resultType\":\"input_\\u0072equired\"}}").is_input_required);
+	ck_assert(!read_line("{" V "\"id\":1,\"result\":{\"resultType\":\"complete\",\"a\":{\"resultType\":\"input_required\"}}}").is_input_required);
+	ck_assert(!read_line("{" V "\"id\":1,\"result\":{}}").is_input_required);
+}
+END_TEST
+
 START_TEST(members_are_the_exact_bytes)
 {
 	struct jsonrpc m = read_line(" {" V "\"id\":1,\"method\":\"x\",\"params\": { \"a\" : 1.0 } }");
@@ -273,6 +298,8 @@ Suite *suite(void)
 
 	tcase_add_loop_test(t, tells_what_a_message_is, 0, ARRAY_LEN(good));
 	tcase_add_test(t, members_are_the_exact_bytes);
+	tcase_add_test(t, meta_is_that_of_params);
+	tcase_add_test(t, a_result_that_asks_for_input_is_told);
 	tcase_add_loop_test(t, refuses_what_peers_might_read_differently, 0, ARRAY_LEN(bad));
 	tcase_add_test(t, long_ids_and_methods_have_an_end);
 	tcase_add_test(t, members_of_a_batch_are_told_one_by_one);
