@@ -121,6 +121,8 @@ struct admission {
 	const struct claim_set *claims;
 	struct limit_refusal *why;
 	const char *holder;                       /* the call or approval whose holds become uses; what is not held is admitted. NULL: none */
+	const char *continues;                    /* the call whose uses, at continues_tick, this one takes over. NULL: none */
+	int64_t continues_tick;
 	int64_t tick;                             /* TICK_HELD or TICK_OPEN */
 	const char *as;                           /* whom the new entries name: the call's id, or an approval's */
 	int64_t owner;                            /* the process, or OWNER_APPROVAL */

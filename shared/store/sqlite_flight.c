@@ -58,6 +58,8 @@ static enum commit_answer take_places(struct store *s, struct commit *c)
 		.claims = &c->limits,
 		.why = &c->why,
 		.holder = has_approval ? c->approval : c->is_holding ? c->call->id : NULL,
+		.continues = c->continues,
+		.continues_tick = c->continues_tick,
 		.tick = TICK_OPEN,
 		.as = c->call->id,
 		.owner = gate_number(s->gate),
@@ -198,20 +200,23 @@ static void settle_late(struct store *s, const struct settle *e)
 			BIND(text(e->call->id), num(s->now.wall_ms), text(s->session), text(as)));
 }
 
-static void settle_uses(struct store *s, const struct settle *e, struct flight *f)
+static void settle_uses(struct store *s, struct settle *e, struct flight *f)
 {
 	bool is_open = f->stamped_tick == 0;
 	struct uses u = { e->call->id, f->keys, is_open ? TICK_OPEN : f->stamped_tick };
 
-	if (e->is_refund)
+	if (e->is_refund) {
 		uses_refund(s, &u);
-	else if (is_open)
-		uses_stamp(s, &u, left_tick(s, e->left_tick_ms, f->started_tick));
+		return;
+	}
+	e->use_tick = is_open ? left_tick(s, e->left_tick_ms, f->started_tick) : f->stamped_tick;
+	if (is_open)
+		uses_stamp(s, &u, e->use_tick);
 }
 
 static void settle_carry_out(struct store *s, struct op *op, void *request)
 {
-	const struct settle *e = request;
+	struct settle *e = request;
 	struct flight f = flight_end(s, e->call->id, gate_number(s->gate));
 
 	(void)op;

@@ -147,6 +147,21 @@ static bool entry_move(struct store *s, const char *key, struct entry from, stru
 	return true;
 }
 
+static void entry_drop(struct store *s, const char *key, int64_t tick, const char *call)
+{
+	if (db_run(&s->db, SQL_ENTRY_DROP, BIND(text(key), num(tick), text(call))) == 1)
+		db_run(&s->db, SQL_WINDOW_TAKE, BIND(text(key), num(tick)));
+}
+
+/* It has this place already: from its hold, or from the call it continues as long as that one's use is still in the window. */
+static bool has_place(struct store *s, const struct admission *a, const struct limit_claim *c)
+{
+	if (a->holder && is_held_by(s, c->key, a->holder))
+		return true;
+	return a->continues && a->continues_tick > mark_of(s, c->window_ms) &&
+	       entry_owner(s, c->key, a->continues_tick, a->continues) != 0;
+}
+
 static bool is_longer(int64_t a_ms, int64_t b_ms)
 {
 	return b_ms >= 0 && (a_ms < 0 || a_ms > b_ms);
@@ -160,9 +175,7 @@ static bool all_fit(struct store *s, const struct admission *a)
 	for (size_t i = 0; i < a->claims->n; i++) {
 		const struct limit_claim *c = &a->claims->v[i];
 		struct limit_refusal why;
-		if (a->holder && is_held_by(s, c->key, a->holder))
-			continue;
-		if (fits(s, c, &why))
+		if (has_place(s, a, c) || fits(s, c, &why))
 			continue;
 		if (!is_full || is_longer(why.retry_after_ms, a->why->retry_after_ms))
 			*a->why = why;
@@ -189,6 +202,8 @@ static void take_place(struct store *s, const struct admission *a, const char *k
 
 	if (a->holder && entry_move(s, key, held, entry))
 		return;
+	if (a->continues)
+		entry_drop(s, key, a->continues_tick, a->continues);
 	db_run(&s->db, SQL_ENTRY_PUT, BIND(text(key), num(a->tick), text(a->as), num(a->owner)));
 	FAILPOINT(LIMITS_TAKING);
 	db_run(&s->db, SQL_WINDOW_ADD, BIND(text(key)));
@@ -248,12 +263,6 @@ void uses_stamp(struct store *s, struct uses *u, int64_t tick)
 	for (const char *key; (key = next_key(&u->keys));)
 		if (entry_move(s, key, from, to) && is_late)
 			db_run(&s->db, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
-}
-
-static void entry_drop(struct store *s, const char *key, int64_t tick, const char *call)
-{
-	if (db_run(&s->db, SQL_ENTRY_DROP, BIND(text(key), num(tick), text(call))) == 1)
-		db_run(&s->db, SQL_WINDOW_TAKE, BIND(text(key), num(tick)));
 }
 
 void uses_refund(struct store *s, struct uses *u)

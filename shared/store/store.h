@@ -273,6 +273,8 @@ struct commit {
 	const char *approval;                   /* "" or NULL: none */
 	uint64_t ticket;                        /* 0: none */
 	uint32_t ticket_epoch;
+	const char *continues;                  /* NULL: none. An earlier call of which this one is the rest: its uses move here, so that */
+	int64_t continues_tick;                 /* both are one; settle said where they stand. What they have left meanwhile is admitted */
 	int64_t deadline_ms;                    /* the flight is over at the latest then; after it others may call it UNKNOWN */
 	const struct evidence *intent;
 	struct limit_refusal why;               /* these: out */
@@ -304,6 +306,7 @@ struct settle {
 	uint64_t ticket;                        /* 0: none; its slot is free after a delay drawn now */
 	int64_t cooldown_ms;                    /* > 0: the backend asked to be left alone for so long, capped by the caller */
 	const struct evidence *evidence;        /* outcome row */
+	int64_t use_tick;                       /* out: where its uses stand; 0: not known, or given back */
 };
 void store_settle(struct store *s, struct op *op, struct settle *e);             /* is_kept */
 
