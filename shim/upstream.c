@@ -29,6 +29,8 @@ void upstream_free(struct upstream *u)
 
 void upstream_send(struct upstream *u, struct delivery *d)
 {
+	d->is_modern = strcmp(d->message->method, "initialize") != 0 && era_claim(d->message).kind != JSON_NONE;
+	d->stays_open = strcmp(d->message->method, "subscriptions/listen") == 0;
 	u->kind->send(u, d);
 }
 

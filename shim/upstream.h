@@ -7,6 +7,7 @@
 #include "data/jsonrpc.h"
 #include "domain/config.h"
 #include "net/loop.h"
+#include "shim/era.h"
 
 struct upstream;
 
@@ -38,6 +39,8 @@ struct delivery {
 	void (*answered)(struct delivery *d, const struct jsonrpc *response);  /* its id is the one of body; requests only */
 	void (*done)(struct delivery *d, const struct delivery_end *end);
 	/* the upstream's: */
+	bool is_modern;                                       /* it carries its own envelope (era.h): framed by what it says */
+	bool stays_open;                                      /* subscriptions/listen: its answer is a stream of notifications */
 	void *transfer;
 };
 
@@ -61,7 +64,9 @@ MUST_USE enum err upstream_new(const struct upstream_options *o, struct upstream
 void upstream_free(struct upstream *u);                       /* every delivery must be done */
 
 void upstream_send(struct upstream *u, struct delivery *d);
-void upstream_cancel(struct upstream *u, struct delivery *d); /* done follows: NOT_SENT or UNKNOWN */
+/* done follows: NOT_SENT or UNKNOWN. Of a message with its own envelope over HTTP this closes its stream, and the same does a
+ * notifications/cancelled that names it: that one is taken, not posted. */
+void upstream_cancel(struct upstream *u, struct delivery *d);
 void upstream_resume(struct upstream *u);
 
 /* Ends the session politely (DELETE) within budget_ms, while loop turns go on; ended is called once. */

@@ -13,6 +13,8 @@ static void exchange_release(struct exchange *x)
 	loop_timer_clear(&x->limit);
 	stream_release(&x->rest);
 	buf_release(&x->own);
+	http_headers_drop(x->headers);
+	x->headers = NULL;
 	if (x->reading == READ_SSE)
 		sse_release(&x->sse);
 }
@@ -51,7 +53,8 @@ static struct exchange *exchange_take(struct http_upstream *u, struct delivery *
 	d->transfer = x;
 	loop_timer_init(&x->limit, on_limit);
 	x->is_request = d->message->kind == JSONRPC_REQUEST;
-	x->is_opener = session_is_initialize(d->message) || session_is_initialized(d->message);
+	x->is_modern = d->is_modern;
+	x->is_opener = !x->is_modern && (session_is_initialize(d->message) || session_is_initialized(d->message));
 	return x;
 }
 
@@ -121,6 +124,14 @@ static void request_done(struct http_request *r, const struct http_end *end)
 		resume_running(u);
 }
 
+static struct http_headers *headers_of(struct exchange *x)
+{
+	if (!x->is_modern)
+		return session_headers(x->u, x);
+	http_headers_drop(x->headers);
+	return x->headers = modern_headers(x->u, x->d->message);
+}
+
 static void exchange_start(struct exchange *x)
 {
 	struct http_upstream *u = x->u;
@@ -134,14 +145,15 @@ static void exchange_start(struct exchange *x)
 	}
 	if (x->is_opener)
 		u->opener = x;
-	x->session = u->session;
+	x->session = x->is_modern ? 0 : u->session;
 	x->is_on_wire = true;
 	x->status = 0;
 	x->retry_after_ms = -1;
 	x->request.method = "POST";
-	x->request.headers = session_headers(u, x);
+	x->request.headers = headers_of(x);
 	x->request.content = x->own.len > 0 ? buf_span(&x->own) : d->body;
 	x->request.is_once = d->is_once;
+	x->request.is_apart = d->stays_open;
 	x->request.timeout_ms = d->timeout_ms;
 	x->request.may_leave = may_leave;
 	x->request.left = left;
@@ -156,7 +168,7 @@ void http_upstream_go_on(struct http_upstream *u)
 {
 	while (!u->opener && !list_is_empty(&u->waiting) && sse_upstream_is_ready(u)) {
 		struct exchange *x = list_first(&u->waiting, struct exchange, node);
-		if (u->has_expired && !session_is_initialize(x->d->message)) {
+		if (u->has_expired && !x->is_modern && !session_is_initialize(x->d->message)) {
 			renew_begin(u);
 			return;
 		}
@@ -253,9 +265,14 @@ static struct http_upstream *of(struct upstream *base)
 static void send_in_turn(struct upstream *base, struct delivery *d)
 {
 	struct http_upstream *u = of(base);
-	struct exchange *x = exchange_take(u, d);
+	struct exchange *x = exchange_take(u, d), *cancelled = modern_cancelled_by(u, d->message);
 
-	list_append(&u->waiting, &x->node);
+	x->is_taken = cancelled != NULL;
+	list_append(cancelled ? &u->running : &u->waiting, &x->node);
+	if (cancelled) {
+		cancelled->is_cancelled = true;
+		loop_timer_set(u->o.loop, &u->settle, 0);
+	}
 	http_upstream_go_on(u);
 }
 
@@ -284,7 +301,7 @@ void http_upstream_refuse_waiting(struct http_upstream *u, const char *cause)
 static struct exchange *first_doomed(struct list *among)
 {
 	list_for_each(x, among, struct exchange, node)
-		if ((x->is_cancelled || x->is_orphan) && x->d)
+		if ((x->is_cancelled || x->is_orphan || x->is_taken) && x->d)
 			return x;
 	return NULL;
 }
@@ -305,7 +322,10 @@ static void settle(struct loop_timer *t)
 	while ((x = first_doomed(&u->waiting)))
 		exchange_conclude(x, FATE_NOT_SENT, "it was cancelled", false);
 	while ((x = first_doomed(&u->running)))
-		exchange_abort(x, x->is_cancelled ? "it was cancelled" : "the session ended before the answer came");
+		if (x->is_taken)
+			exchange_conclude(x, FATE_ACCEPTED, "", false);
+		else
+			exchange_abort(x, x->is_cancelled ? "it was cancelled" : "the session ended before the answer came");
 }
 
 static void cancel(struct upstream *base, struct delivery *d)
@@ -344,6 +364,7 @@ static void release(struct upstream *base)
 	free_all(&u->running);
 	free_all(&u->idle);
 	sse_upstream_release(u);
+	modern_release(u);
 	session_release(u);
 	http_free(u->http);
 	free(u);
@@ -361,6 +382,7 @@ static enum err new(const struct upstream_options *o, struct upstream **out, str
 	list_init(&u->running);
 	list_init(&u->idle);
 	loop_timer_init(&u->settle, settle);
+	modern_init(u);
 	enum err e = session_init(u, why);
 	if (e == OK)
 		e = http_new(&options, &u->http, why);

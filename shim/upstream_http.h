@@ -5,6 +5,7 @@
  *   upstream_http_session.c  headers, session id, opening, DELETE
  *   upstream_http_renew.c    opening anew after the backend forgot us, and what the client had set up in the old session
  *   upstream_http_lives.c    ids of the backend's requests in such a session
+ *   upstream_http_modern.c   messages of the stateless revision 2026-07-28: their headers
  *   upstream_http_stream.c   event streams by GET: the backend's own, the rest of an answer that broke off, that of HTTP+SSE
  *   upstream_sse.c           HTTP+SSE: how it is found out, where to POST, answers that come on the one stream */
 #pragma once
@@ -35,6 +36,7 @@ struct exchange {
 	enum exchange_reading reading;
 	struct buf json;
 	struct buf own;                /* sent in place of the delivery's body; empty = not */
+	struct http_headers *headers;  /* of this message alone; NULL = those of the session */
 	struct sse sse;
 	size_t drained_bytes;
 	struct stream rest;            /* of an event stream that ended before the answer */
@@ -43,6 +45,8 @@ struct exchange {
 	int status;
 	unsigned hops;
 	bool is_request, is_opener, is_cancelled, is_orphan, has_timed_out, has_complained;
+	bool is_modern;                /* it carries its own envelope: in no session, nothing to go on from when it breaks off */
+	bool is_taken;                 /* a cancellation: closing what it names says all of it */
 	bool is_on_wire;               /* its request is under way */
 	bool must_restart;             /* once its request is over: from the beginning of the waiting */
 	bool waits_on_stream;          /* HTTP+SSE: accepted, the answer comes on the session's stream */
@@ -67,6 +71,17 @@ struct renewal {
 	unsigned rounds;
 };
 
+/* What messages with their own envelope need. */
+struct http_modern {
+	struct map *tools;             /* name -> struct mcp_params, of tools that want some arguments as headers */
+	bool is_listing;               /* our own tools/list, before all that wait: */
+	struct buf line;
+	struct jsonrpc message;
+	struct delivery delivery;
+	char *envelope, *cursor;       /* raw JSON */
+	unsigned asked_n, pages;
+};
+
 enum sse_state { SSE_OFF, SSE_PROBING, SSE_CONNECTING, SSE_OPEN };
 
 struct http_upstream {
@@ -81,6 +96,7 @@ struct http_upstream {
 	unsigned session;              /* counts sessions */
 	char *session_id;              /* of the initialize under way; secret */
 	struct renewal renewal;
+	struct http_modern modern;
 	struct list waiting, running, idle;
 	size_t idle_n;
 	struct exchange *opener;       /* initialize or initialized under way: all others wait, in order */
@@ -151,6 +167,15 @@ void renew_opened(struct http_upstream *u, const struct jsonrpc *response);  /* 
 /* ---- upstream_http_lives.c -------------------------------------------------------------------------------------------------- */
 void lives_tell(struct http_upstream *u, const struct jsonrpc *m);   /* a request or notification of the backend */
 MUST_USE bool lives_translate(struct exchange *x);               /* false: the question it answers was asked in a session that is over */
+
+/* ---- upstream_http_modern.c ------------------------------------------------------------------------------------------------- */
+void modern_init(struct http_upstream *u);
+void modern_release(struct http_upstream *u);
+struct http_headers *modern_headers(const struct http_upstream *u, const struct jsonrpc *m);   /* held once */
+void modern_note_answer(struct exchange *x, const struct jsonrpc *response);
+/* The answer proves that x did not run and that headers were missing; the list that names them is being fetched, before all else. */
+bool modern_learns_headers(struct exchange *x, const struct jsonrpc *m);
+struct exchange *modern_cancelled_by(struct http_upstream *u, const struct jsonrpc *m);        /* NULL: it names none of ours */
 
 /* ---- upstream_sse.c --------------------------------------------------------------------------------------------------------- */
 void sse_upstream_init(struct http_upstream *u);

@@ -48,9 +48,12 @@ static void answer(struct exchange *x, const struct jsonrpc *response)
 {
 	if (x->is_cancelled) /* its end is on the way */
 		return;
-	if (session_is_initialize(x->d->message))
+	if (!x->is_modern && session_is_initialize(x->d->message))
 		session_open(x, response);
-	renew_note_answer(x, response);
+	if (x->is_modern)
+		modern_note_answer(x, response);
+	else
+		renew_note_answer(x, response);
 	if (x->d != &x->u->renewal.delivery)
 		session_was_used(x->u);
 	if (x->d->answered)
@@ -238,7 +241,7 @@ static struct stream *rest_of(struct exchange *x)
 /* The server may close the stream at any time; with the id of an event it can be gone on with. */
 static bool goes_on(struct exchange *x, const struct http_end *end)
 {
-	if (x->reading != READ_SSE || !x->is_request || x->is_cancelled || end->has_timed_out || !x->rest.u || !stream_has_id(&x->rest))
+	if (x->reading != READ_SSE || !x->is_request || x->is_modern || x->is_cancelled || end->has_timed_out || !x->rest.u || !stream_has_id(&x->rest))
 		return false;
 	exchange_watch_limit(x);
 	stream_open_later(&x->rest);
@@ -250,7 +253,7 @@ static bool goes_on(struct exchange *x, const struct http_end *end)
 static bool on_event(void *arg, const struct sse_event *event)
 {
 	struct exchange *x = arg;
-	bool has_id = event->last_id.len > 0 || event->retry_ms >= 0;
+	bool has_id = !x->is_modern && (event->last_id.len > 0 || event->retry_ms >= 0);
 
 	if (has_id && !stream_note(rest_of(x), event))
 		return true;
@@ -427,7 +430,7 @@ struct buf *answer_head(struct http_request *r)
 
 	x->status = http_status(r);
 	x->retry_after_ms = http_retry_after_ms(r);
-	if (x->d && session_is_initialize(x->d->message) && is_good(x->status) && x->u->sse == SSE_OFF)
+	if (x->d && x->is_opener && session_is_initialize(x->d->message) && is_good(x->status) && x->u->sse == SSE_OFF)
 		session_note_id(x);
 	x->reading = x->d ? judge_head(x) : READ_NOTHING;
 	if (x->reading == READ_SSE)
@@ -467,6 +470,8 @@ static void read_json(struct exchange *x)
 	jsonrpc_read(text, &m);
 	if (says_session_is_unknown(x, &m))
 		finish_lost_session(x);
+	else if (modern_learns_headers(x, &m))
+		exchange_finish(x, FATE_REFUSED, "it wants arguments of the call as headers, by a list of tools that was not known here yet", true);
 	else if (x->is_request && m.kind == JSONRPC_ERROR)
 		on_message(x, &m);
 	if (x->d && !sse_upstream_probes(x))
