@@ -67,6 +67,9 @@ void slow_free(void *slow);
 /* libmicrohttpd's content reader: naps until the next step is due, then gives its event. */
 ssize_t slow_read(void *slow, uint64_t at, char *to, size_t room);
 
+/* ---- stdio.c ---------------------------------------------------------------------------------- */
+int stdio_serve(struct demo *d);           /* until stdin ends; the exit code */
+
 /* ---- http.c ----------------------------------------------------------------------------------- */
 struct http;
 struct http *http_start(struct demo *d, uint16_t port); /* NULL: errno says why */

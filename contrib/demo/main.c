@@ -5,17 +5,19 @@
 #include <signal.h>
 
 static const char usage[] =
-	"usage: aegis-demo-server [--port N] [--with-slow]\n\n"
+	"usage: aegis-demo-server [--port N] [--with-slow]\n"
+	"       aegis-demo-server --stdio\n\n"
 	"An MCP server (Streamable HTTP, 127.0.0.1 only) with the tools echo, get_weather, list_posts,\n"
 	"publish_post and admin_reset. Says where it listens, and ends on SIGTERM or SIGINT.\n"
 	"GET /stats tells in JSON how many calls of each tool arrived.\n\n"
 	"  --port N      listen there; 0 (default) takes a free port\n"
 	"  --with-slow   offers slow(seconds) too, which reports its progress\n"
+	"  --stdio       serves whoever started it, on stdin and stdout, until stdin ends\n"
 	"  --help, --version\n";
 
 struct arguments {
 	uint16_t port;
-	bool with_slow;
+	bool has_port, with_slow, is_stdio;
 };
 
 static bool parse_port(const char *text, uint16_t *port)
@@ -29,12 +31,21 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
+static bool take(int which, struct arguments *out)
+{
+	out->has_port |= which == 'p';
+	out->with_slow |= which == 's';
+	out->is_stdio |= which == 'i';
+	return which == 'p' ? parse_port(optarg, &out->port) : which == 's' || which == 'i';
+}
+
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, struct arguments *out)
 {
 	static const struct option options[] = {
 		{ "port", required_argument, NULL, 'p' },
 		{ "with-slow", no_argument, NULL, 's' },
+		{ "stdio", no_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -42,19 +53,17 @@ static int parse(int argc, char **argv, struct arguments *out)
 	int which;
 
 	while ((which = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (which == 'p' && parse_port(optarg, &out->port))
+		if (take(which, out))
 			continue;
 		if (which == 'h')
 			fputs(usage, stdout);
 		else if (which == 'v')
 			puts("aegis-demo-server " AEGIS_VERSION);
-		else if (which != 's')
+		else
 			fputs(usage, stderr);
-		if (which != 's')
-			return which == 'h' || which == 'v' ? 0 : 2;
-		out->with_slow = true;
+		return which == 'h' || which == 'v' ? 0 : 2;
 	}
-	if (optind == argc)
+	if (optind == argc && !(out->is_stdio && (out->has_port || out->with_slow)))
 		return -1;
 	fputs(usage, stderr);
 	return 2;
@@ -112,7 +121,7 @@ int main(int argc, char **argv)
 		return code;
 	struct demo demo = { .is_slow_offered = arguments.with_slow };
 	demo_init(&demo);
-	code = serve(&demo, arguments.port);
+	code = arguments.is_stdio ? stdio_serve(&demo) : serve(&demo, arguments.port);
 	demo_release(&demo);
 	return code;
 }

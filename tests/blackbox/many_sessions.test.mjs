@@ -1,4 +1,4 @@
-// 200 sessions in a row (ci: 40): no process, socket, lock or file is left, at either side, and the next one starts as fast as the first.
+// 200 sessions in a row: no process, socket, lock or file is left, at either side.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -9,12 +9,12 @@ import { assertSaid } from '../lib/check.mjs';
 import { makePlace } from '../lib/place.mjs';
 import { descendantsOf } from '../lib/proc.mjs';
 import { processesNaming } from '../lib/process.mjs';
-import { rulesFor, Server } from '../lib/servers.mjs';
-import { factor, inTurn } from '../lib/settings.mjs';
+import { rulesFor } from '../lib/servers.mjs';
+import { bin, inTurn } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
 import { until } from '../lib/until.mjs';
 
-const rounds = factor === 1 ? 40 : 200;
+const rounds = 200;
 
 /** UNIX sockets bound below a folder. */
 function socketsBelow(dir) {
@@ -75,8 +75,7 @@ describe('sessions in a row', inTurn, () => {
     });
 
     test(`${rounds} with a child, each ended by ${what}`, async (t) => {
-      const server = await new Server('features', 'stdio').start();
-      const place = makePlace(t, rulesFor([server.entry()]));
+      const place = makePlace(t, rulesFor([`  demo: { command: ["${bin('aegis-demo-server')}", --stdio] }\n`]));
       const children = [];
       const one = async (n) => {
         const shim = await openShim(place);
@@ -88,7 +87,7 @@ describe('sessions in a row', inTurn, () => {
       };
       await one(0);
       const before = await filesBelow(place.dir);
-      for (let n = 0; n < rounds / 4; n++) await one(n);
+      for (let n = 0; n < rounds; n++) await one(n);
       if (what === 'SIGKILL') await sweepDead(place);
       await until(() => !children.some(isServer), { what: `end of the children ${children.filter(isServer)}` });
       await assertNothingLeft(place, before);
@@ -118,7 +117,7 @@ async function sweepDead(place) {
 
 function isServer(pid) {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('features.mjs');
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('aegis-demo-server');
   } catch {
     return false;
   }
