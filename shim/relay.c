@@ -9,6 +9,7 @@
 
 #define CANCELLED_WAIT_MS 10000       /* a cancelled request's answer is waited for this long, and thrown away */
 #define INITIALIZE_MS     30000       /* a child may have to be installed first (npx); clients wait about as long */
+#define SMALL_CAP         (16 * 1024)
 #define OPENING_MS        5000        /* a backend at a URL: clients begin their turn without a server that is slower */
 
 struct errand {
@@ -99,6 +100,8 @@ static void done(struct delivery *d, const struct delivery_end *how)
 		end.cause = "nothing came within 5 s";
 	if (is_request && !e->is_answered && !e->in.is_cancelled)
 		reply_failure(e, &end);
+	if (is_request && end.has_timed_out && end.fate == FATE_UNKNOWN && !e->in.is_cancelled && !is_opening(e)) /* MCP: never initialize */
+		relay_tell_cancelled(e->relay, e->in.rpc.id);
 	if (!is_over)
 		log_info("relay.failed", "backend=%s method=%s http=%d: %s", p->name, e->in.rpc.method, end.http_status,
 		         end.cause ? end.cause : "");
@@ -247,6 +250,21 @@ bool relay_cancel(struct inbound *in)
 	}
 	loop_timer_set(e->relay->part->shim->loop, &e->timer, CANCELLED_WAIT_MS);
 	return true;
+}
+
+void relay_tell_cancelled(struct relay *r, struct json_value request)
+{
+	CLEANUP(buf_release) struct buf params = { 0 }, line = { 0 };
+	struct jsonrpc note;
+
+	buf_init(&params, SMALL_CAP);
+	buf_init(&line, SMALL_CAP);
+	if (r->part->shim->ending.phase != ENDING_NOT ||
+	    !buf_printf(&params, "{\"requestId\":%.*s,\"reason\":\"no answer came in time\"}", SPAN_ARGS(request.text)) ||
+	    !jsonrpc_write_call(&line, (struct json_value){ 0 }, "notifications/cancelled", buf_span(&params)))
+		return;
+	jsonrpc_read(buf_span(&line), &note);
+	relay_from_client(r, &note, NULL);
 }
 
 void relay_give_up(struct relay *r)

@@ -37,5 +37,7 @@ void relay_from_backend(struct relay *r, const struct jsonrpc *rpc);
 
 /* The client cancelled this relayed request: its answer is dropped. True: the backend must be told; false: it never saw it, or was told. */
 bool relay_cancel(struct inbound *in);
+/* No answer came to request in time: the backend need not go on with it. */
+void relay_tell_cancelled(struct relay *r, struct json_value request);
 void relay_give_up(struct relay *r);  /* cancels everything that is on its way */
 bool relay_is_idle(const struct relay *r);

@@ -225,6 +225,8 @@ static void done(struct delivery *d, const struct delivery_end *end)
 	c->outcome.duration_ms = (clock_mono_us() - c->flight.committed_us) / 1000;
 	if (c->outcome.kind == OUTCOME_NONE)
 		unanswered(c, end);
+	if (end->has_timed_out && end->fate == FATE_UNKNOWN && !c->is_dropped)
+		relay_tell_cancelled(&c->part->relay, c->in.rpc.id);
 	turn_mark(&c->shim->turn, c);
 }
 

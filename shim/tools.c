@@ -229,6 +229,8 @@ static void done(struct delivery *d, const struct delivery_end *end)
 		upstream_send(l->tools->part->upstream, d);
 		return;
 	}
+	if (end->has_timed_out && end->fate == FATE_UNKNOWN)
+		relay_tell_cancelled(&l->tools->part->relay, d->message->id);
 	if (l->line.len > 0)
 		own_page_ended(l->tools, l, end);
 	else

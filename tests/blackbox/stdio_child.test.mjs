@@ -125,6 +125,23 @@ describe('stdio child', suite, () => {
     assert.equal(result.content[0].text.length, 50_000);
   });
 
+  test('what gets no answer in time is cancelled at the server, but for initialize', async (t) => {
+    const { place, server } = setUp(t, { backend: ', timeout: 8s', habits: ['ignores-ping'] });
+    const mute = setUp(t, { backend: ', timeout: 8s', habits: ['ignores-initialize'] });
+    const [shim, waiting] = [await openShim(place), startShim(mute.place)];
+    const [call, ping, opening] = await Promise.all([
+      shim.call('hang', {}, { id: 'c1' }), shim.request('ping', undefined, { id: -7 }), waiting.initialize(),
+    ]);
+    assertRefused(call, CODE.unknown, { executed: 'unknown' });
+    assert.ok(ping.error && opening.error);
+    const told = () => server.lines.filter((line) => line.startsWith('notifications/cancelled')).map((line) => JSON.parse(line.slice(line.indexOf('{'))));
+    await until(() => told().length === 2, { what: 'both cancellations' });
+    assert.deepEqual(told().map((params) => params.requestId).sort(), [-7, 'c1']);
+    assertSaid(await shim.call('echo', { message: 'after' }), 'after');
+    await Promise.all([shim.end(), waiting.end()]);
+    assert.equal(mute.server.count('notifications/cancelled'), 0);
+  });
+
   test('messages of megabytes pass both ways', async (t) => {
     const { place } = setUp(t);
     const shim = await openShim(place);

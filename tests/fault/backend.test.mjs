@@ -215,6 +215,8 @@ agents: { one: { display_name: One, backends: { demo: { allowed: true } } } }
     assert.equal(error.code, CODE.unknown, line);
     assert.equal(error.data.executed, 'unknown');
     assert.doesNotMatch(error.message, /refus|denied|not allowed/i);
+    const [told] = await until(() => backend.of('notifications/cancelled').length === 1 && backend.of('notifications/cancelled'), { what: 'the cancellation at the backend' });
+    assert.equal(told.message.params.requestId, late.message.id);
     late.say('late');
     assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
     assert.deepEqual(shim.messages, []);

@@ -53,7 +53,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const m = JSON.parse(line);
   if (m.method === 'tools/call') return call(m.id, m.params);
   if (m.method === undefined) return note(`answer ${JSON.stringify(m)}`);
-  note(m.method);
+  note(m.method === 'notifications/cancelled' ? `${m.method} ${JSON.stringify(m.params)}` : m.method);
+  if (has(`ignores-${m.method}`)) return undefined;
   if (m.method === 'initialize') {
     return say({ id: m.id, result: { protocolVersion: m.params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'stdio', version: '1' } } });
   }
