@@ -45,6 +45,7 @@ static void note_facts(struct call *c)
 	c->record.uid = s->uid;
 	c->record.request_id = buf_span(&c->in.key);
 	record_arguments(&c->record, c->arguments, c->facts.args_hash);
+	continued_begin(c);
 }
 
 void call_new(struct part *p, const struct jsonrpc *rpc)
@@ -209,6 +210,7 @@ void call_exit(struct call *c)
 	loop_timer_clear(&c->flight.give_up_timer);
 	list_remove(&c->marked);
 	list_remove(&c->node);
+	continued_end(c);
 	ruleset_drop(c->rules);
 	claims_release(&c->claims);
 	record_call_release(&c->record);

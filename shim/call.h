@@ -32,6 +32,8 @@ struct call {
 	char *tool;                          /* its name, unescaped */
 	struct json_value arguments;
 	struct call_facts facts;
+	struct continuation *continues;      /* it is the rest of that call; NULL = its own. It takes no hold: its place is the first's use */
+	struct continuation *stops;          /* the backend needs input: how it will go on */
 	struct record_call record;           /* what all its audit rows say */
 	int64_t began_us;
 	bool is_dropped;                     /* ended from outside: never goes on, nobody reads its answer */

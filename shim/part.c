@@ -99,6 +99,7 @@ enum err part_init(struct part *p, struct shim *shim, const char *name, struct p
 	session_state_init(&p->session);
 	relay_init(&p->relay, p);
 	tools_init(&p->tools, p);
+	continued_init(&p->continued);
 	journal_init(&p->journal, p);
 	return open_upstream(p, why);
 }
@@ -107,6 +108,7 @@ void part_release(struct part *p)
 {
 	upstream_free(p->upstream);
 	journal_release(&p->journal);
+	continued_release(&p->continued);
 	tools_release(&p->tools);
 	relay_release(&p->relay);
 	session_state_release(&p->session);

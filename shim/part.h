@@ -1,6 +1,7 @@
 /* part - one backend and the session with it: its connection, its handshake, what is open both ways, its tools, its rows. A shim has
  * one, or several behind merge. Lives as long as the shim. */
 #pragma once
+#include "shim/continued.h"
 #include "shim/inbound.h"
 #include "shim/journal.h"
 #include "shim/relay.h"
@@ -20,6 +21,7 @@ struct part {
 	struct session_state session;
 	struct relay relay;
 	struct tools tools;
+	struct continued continued;
 	struct journal journal;
 };
 

@@ -119,6 +119,7 @@ bool record_intent(const struct record_call *r, const struct record_verdicts *v,
 	put_arguments(&o, r);
 	put_who(&o, r);
 	put_int(&o, "config_generation", (int64_t)v->generation);
+	put_text(&o, "continues", v->continues);
 	put_text(&o, "executed", executed_text(EXECUTED_UNKNOWN));
 	put_int(&o, "level", 0);
 	put_claims(&o, v->claims);
@@ -131,6 +132,7 @@ bool record_intent(const struct record_call *r, const struct record_verdicts *v,
 static const char *const outcomes[] = {
 	[OUTCOME_NONE] = "none",         [OUTCOME_SUCCEEDED] = "succeeded", [OUTCOME_FAILED] = "failed",
 	[OUTCOME_NOT_SENT] = "not_sent", [OUTCOME_REJECTED] = "rejected",   [OUTCOME_UNKNOWN] = "unknown",
+	[OUTCOME_STOPPED] = "input_required",
 };
 
 const char *outcome_text(enum outcome o)

@@ -356,7 +356,7 @@ static void ask_client(struct relay *r, const struct jsonrpc *rpc)
 
 	buf_init(&key, 8 * JSONRPC_MAX_ID_BYTES);
 	if (is_blocked(r->part->shim, rpc->method)) {
-		journal_blocked(&r->part->journal, rpc->method, "", "the rules of this agent block this request of the backend");
+		journal_blocked(&r->part->journal, rpc->method, "", SERVER_REQUESTS_BLOCKED);
 		refuse_backend(r, rpc, -32601, "the rules of this agent do not allow this request");
 	} else if (!server_requests_can(r->part->session.can_answer, rpc->method)) {
 		refuse_backend(r, rpc, -32601, "the client has not declared that it can answer this request");

@@ -1,4 +1,5 @@
 #include "shim/server_requests.h"
+#include "base/xalloc.h"
 
 struct feature { const char *name; bool is_blocked; };
 
@@ -49,6 +50,22 @@ bool server_requests_can(unsigned declared, const char *method)
 		if (strcmp(methods[i].method, method) == 0)
 			return declared >> methods[i].feature & 1;
 	return true;
+}
+
+bool server_requests_blocked_input(const struct config_agent *a, const struct jsonrpc *answer, char which[SERVER_REQUESTS_NAME_SIZE])
+{
+	struct json_iter it = json_iter(json_get(answer->result, "inputRequests"));
+	struct json_value one;
+	struct span key;
+
+	while (json_next(&it, &key, &one)) {
+		CLEANUP(free_charp) char *method = json_text(json_get(one, "method"), SERVER_REQUESTS_NAME_SIZE - 1);
+		if (!method || !server_requests_block(a, method))
+			continue;
+		snprintf(which, SERVER_REQUESTS_NAME_SIZE, "%s", method);
+		return true;
+	}
+	return false;
 }
 
 /* ---- initialize ------------------------------------------------------------------------------------------------------------------ */

@@ -12,6 +12,11 @@ unsigned server_requests_declared(struct json_value capabilities);
 /* False: this request of a backend needs a capability that is not among the declared ones. */
 bool server_requests_can(unsigned declared, const char *method);
 
+/* An answer that needs input (resultType "input_required"): does it ask for what is blocked? which: the first such method. */
+#define SERVER_REQUESTS_NAME_SIZE 64
+#define SERVER_REQUESTS_BLOCKED   "the rules of this agent block this request of the backend"
+bool server_requests_blocked_input(const struct config_agent *a, const struct jsonrpc *answer, char which[SERVER_REQUESTS_NAME_SIZE]);
+
 /* initialize without the capabilities that are blocked. False: none was declared, rpc goes as it is. Else *line holds the message and
  * *withheld a JSON array of what was taken out. */
 bool server_requests_withhold(const struct config_agent *a, const struct jsonrpc *rpc, struct buf *line, struct buf *withheld);

@@ -43,11 +43,15 @@ static bool is_refund(const struct call *c)
 {
 	bool count_failures = c->rules->config->count_failures;
 
+	if (c->continues)
+		return false;                   /* its first part was with the backend */
+
 	switch (c->outcome.kind) {
 	case OUTCOME_NOT_SENT:  return true;
 	case OUTCOME_FAILED:
 	case OUTCOME_REJECTED:  return !count_failures;
 	case OUTCOME_NONE:
+	case OUTCOME_STOPPED:
 	case OUTCOME_SUCCEEDED:
 	case OUTCOME_UNKNOWN:   return false;
 	}
@@ -93,8 +97,10 @@ void finish_told(struct call *c)
 {
 	FAILPOINT(FINISH_TOLD);
 	c->is_recorded = true;
-	if (c->is_unsettled)
+	if (c->is_unsettled) {
+		continued_settled(c);
 		state_settled(&c->shim->state);
+	}
 	if (c->op.err != OK)
 		log_warn("audit.lost", "id=%s tool=%.64s: %s", c->facts.id, c->facts.tool, err_text(c->op.err));
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "shim/call.h"
 #include "shim/reply.h"
+#include "shim/server_requests.h"
 #include "shim/shim.h"
 
 #define FRESH_US        (50 * 1000)          /* a commit older than this is asked for again before the first byte leaves */
@@ -41,7 +42,8 @@ enum step forward_judge(struct call *c)
 
 void forward_ask(struct call *c, struct store *store)
 {
-	struct record_verdicts v = { c->rules->generation, c->acl.rule, &c->claims };
+	const struct continuation *k = c->continues;
+	struct record_verdicts v = { c->rules->generation, c->acl.rule, &c->claims, k ? k->first : NULL };
 
 	call_seal_evidence(c, EVIDENCE_INTENT, "allowed", record_intent(&c->record, &v, call_body(c)));
 	c->terms = call_terms(c);
@@ -49,6 +51,8 @@ void forward_ask(struct call *c, struct store *store)
 		.call = &c->facts,
 		.limits = c->claims,
 		.terms = &c->terms,
+		.continues = k ? k->use : NULL,
+		.continues_tick = k ? k->use_tick : 0,
 		.deadline_ms = flight_ms(c),
 		.intent = &c->evidence,
 	};
@@ -152,10 +156,32 @@ static void keep_reply(struct call *c, const struct jsonrpc *response)
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (!reply_write_call_answer(response, c->in.rpc.id, &line, &is_replaced))
 		buf_clear(&line);
-	if (is_replaced)
+	if (is_replaced) {
+		continued_forget(c);            /* nobody can go on from it */
 		snprintf(c->outcome.cause, sizeof(c->outcome.cause), "%s", REPLY_REPLACED);
+	}
 	c->reply_bytes = line.len;
 	c->reply = buf_take(&line);
+}
+
+/* The backend needs input before it can go on. What the agent's rules keep from it, it does not get by this way either. */
+static void stopped(struct call *c, const struct jsonrpc *response)
+{
+	const struct config_agent *a = config_agent(c->rules->config, c->facts.agent);
+	char blocked[SERVER_REQUESTS_NAME_SIZE];
+
+	c->outcome.kind = OUTCOME_STOPPED;
+	c->outcome.executed = EXECUTED_UNKNOWN;
+	if (!server_requests_blocked_input(a, response, blocked)) {
+		continued_stopped(c, response);
+		keep_reply(c, response);
+		return;
+	}
+	journal_blocked(&c->part->journal, blocked, c->tool, SERVER_REQUESTS_BLOCKED);
+	call_refuse(c, REFUSED_POLICY, "server_requests", "backend %s needs %s from the client to go on with %.128s, and the rules of this "
+	            "agent block that. The call was begun and not completed.", c->facts.backend, blocked, c->tool);
+	c->refusal.executed = EXECUTED_UNKNOWN;
+	snprintf(c->outcome.cause, sizeof(c->outcome.cause), "it asked for %s, which the rules block", blocked);
 }
 
 static void answered(struct delivery *d, const struct jsonrpc *response)
@@ -169,7 +195,9 @@ static void answered(struct delivery *d, const struct jsonrpc *response)
 	c->outcome.kind = is_failure ? OUTCOME_FAILED : OUTCOME_SUCCEEDED;
 	c->outcome.executed = is_error ? EXECUTED_NO : EXECUTED_YES;
 	record_result(&c->outcome, answer, is_failure, c->rules->config->audit.results);
-	if (!c->is_dropped)
+	if (d->is_modern && response->is_input_required)
+		stopped(c, response);
+	else if (!c->is_dropped)
 		keep_reply(c, response);
 }
 
