@@ -39,7 +39,7 @@
 	X(WAL_SYNC_NOW, "wal.sync_now")            \
 	X(WAL_CHECKPOINT, "wal.checkpoint")        \
 	X(WAL_CHECKPOINTED, "wal.checkpointed")    \
-	X(WAL_MARKED, "wal.marked")                \
+	X(CLOCK_MARKED, "clock.marked")            \
 	/* who is alive */                         \
 	X(SESSION_LISTENING, "session.listening")  \
 	X(SESSION_JOINED, "session.joined")        \
@@ -76,7 +76,6 @@
 	X(FINISH_TOLD, "finish.told")              \
 	X(REPLY_QUEUED, "reply.queued")            \
 	X(REPLY_WRITTEN, "reply.written")          \
-	X(WAKE_TAKEN, "wake.taken")                \
 	X(SESSION_ENDING, "session.ending_begun")  \
 	/* aegisctl repair */                      \
 	X(REPAIR_MADE, "repair.made")              \

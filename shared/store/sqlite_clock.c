@@ -1,5 +1,6 @@
 #include "store/sqlite.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "store/migrate.h"
 
 #define MARK_EVERY_MS 1000 /* how old the stored high-water mark may be */
@@ -157,4 +158,5 @@ void clock_end(struct store *s, bool wrote)
 	if (is_old || s->meta.is_synced != synced)
 		db_run(&s->db, SQL_META_MARK,
 			BIND(num(s->now.tick_ms), num(s->now.wall_ms), num(synced)));
+	FAILPOINT(CLOCK_MARKED);
 }

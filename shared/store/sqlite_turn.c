@@ -167,7 +167,6 @@ static void mark_carry_out(struct store *s, struct op *op, void *request)
 	(void)s;
 	(void)op;
 	(void)request;
-	FAILPOINT(WAL_MARKED);
 }
 
 static void mark_told(struct op *op)

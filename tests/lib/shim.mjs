@@ -11,7 +11,7 @@ const idKey = (id) => JSON.stringify(id);
 
 export class Shim {
   /** wire: 'fifo' (default) or 'socket'; stdin: a descriptor instead of a pipe; readsStdout: false leaves stdout unread. */
-  constructor(place, { agent = 'one', args, env, program = bin('aegis-shim'), wire = 'fifo', stdin, readsStdout = true, readsStderr = true } = {}) {
+  constructor(place, { agent = 'one', args, env, program = bin('aegis-shim'), wire = 'fifo', stdin, readsStdout = true, readsStderr = true, onMessage } = {}) {
     const argv = args ?? ['--agent', agent, ...place.options];
     const pipes = wire === 'fifo' && stdin === undefined ? makePipes(place.dir) : null;
     const stdio = pipes ? [pipes.childStdin, pipes.childStdout, 'pipe'] : [stdin ?? 'pipe', 'pipe', 'pipe'];
@@ -27,6 +27,7 @@ export class Shim {
     this.waiting = new Map();       // id key -> resolve
     this.lines = [];                // every line, as text
     this.messages = [];             // those that answer nobody's request(): notifications, requests, null ids, duplicates
+    this.onMessage = onMessage;     // sees those at once
     this.answered = 0;
     place.started.push(this);
 
@@ -65,6 +66,7 @@ export class Shim {
     const resolve = this.waiting.get(key);
     if (!resolve) {
       this.messages.push(message);
+      this.onMessage?.(message);
       return;
     }
     this.waiting.delete(key);

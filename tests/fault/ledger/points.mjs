@@ -1,0 +1,154 @@
+// points - every failpoint of shared/base/failpoint.h, and a way to reach each.
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { bin, root } from '../../lib/settings.mjs';
+import { settled, until } from '../../lib/until.mjs';
+
+/** The table, as the programs have it: {id: name}. */
+export const points = Object.fromEntries([...readFileSync(path.join(root, 'shared/base/failpoint.h'), 'utf8').matchAll(/^\tX\((\w+), "([^"]+)"\)/gm)].map(([, id, name]) => [id, name]));
+
+/** For `skip`: false, or why not. */
+export const noFailpoints = readFileSync(bin('aegis-shim')).includes('AEGIS_FAILPOINT') ? false : 'these programs have no failpoints (build with AEGIS_FAILPOINTS)';
+
+export const arm = (name, action = 'kill') => ({ AEGIS_FAILPOINT: `${name}=${action}` });
+
+/** Another program holds the gate until let go. */
+export async function holdGate(world) {
+  const child = spawn('flock', ['-x', path.join(world.place.state, 'gate'), '-c', 'echo held; cat >/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  world.t.after(() => child.kill('SIGKILL'));
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  return async () => {
+    child.stdin.end();
+    await settled(ended, 'the holder of the gate letting go');
+  };
+}
+
+const one = async (world, env) => {
+  const victim = await world.open('one', { env });
+  const answer = victim.call('limited');
+  return { victim, answer };
+};
+
+// Each makes the victim reach the point while one call of its own, or its end, is under way: {victim, answer}.
+const scenarios = {
+  /** Nobody has been here before. */
+  first: one,
+
+  /** A state folder in use; a call, its answer, the end of the session. */
+  async call(world, env) {
+    await world.survivor();
+    const { victim, answer } = await one(world, env);
+    answer.then((a) => a && victim.shim.stdin.end());
+    return { victim, answer };
+  },
+
+  /** The first byte is late: the store is asked whether the flight is still ours. */
+  async late(world, env) {
+    await world.survivor();
+    return one(world, { AEGIS_FAILPOINT: `forward.launched=delay/80,${env.AEGIS_FAILPOINT}` });
+  },
+
+  /** The gate is taken: the victim stands in line, and wins when it is free. */
+  async waits(world, env) {
+    await world.survivor();
+    const log = path.join(world.place.dir, 'reached');
+    const victim = await world.open('one', { env: { ...env, AEGIS_FAILPOINT_LOG: log } });
+    await victim.call('echo');
+    const letGo = await holdGate(world);
+    const answer = victim.call('limited');
+    await until(() => victim.shim.hasExited || victim.isStandingStill() || readFileSync(log, 'utf8').includes('gate.lined'), { what: 'the victim in line' });
+    await letGo();
+    return { victim, answer };
+  },
+
+  /** A call that is open for more than a second. */
+  async slow(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    const key = world.newKey();
+    return { victim, answer: victim.call('limited', { key, args: { mark: key, wait_ms: 2500 } }) };
+  },
+
+  /** A call that the limit refuses. */
+  async refused(world, env) {
+    const survivor = await world.survivor();
+    for (let n = 0; n < world.limit; n++) await survivor.call('limited');
+    return one(world, env);
+  },
+
+  /** A backend that takes a call and goes. */
+  async unknown(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    const key = world.newKey();
+    return { victim, answer: victim.call('limited', { key, args: { mark: key, cut: true } }) };
+  },
+
+  /** Another shim died with a call under way. */
+  async heir(world, env) {
+    const dead = await world.open();
+    const key = world.newKey();
+    dead.call('limited', { key, args: { mark: key, wait_ms: 60_000 } });
+    await until(() => world.arrivalsOf(key).length === 1, { what: 'the call of the one that dies' });
+    dead.kill();
+    await dead.shim.exited;
+    return one(world, env);
+  },
+
+  /** New rules while a session runs. */
+  async reload(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    await victim.call('echo');
+    world.place.writeRules(world.config() + '# edited\n');
+    return { victim, answer: victim.call('limited') };
+  },
+
+  /** So much was written that the WAL goes to the database as soon as the shim falls idle. */
+  async much(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    const pad = 'p'.repeat(60_000);
+    for (let n = 0; n < 80 && victim.isAlive && !victim.shim.hasExited; n++) {
+      const key = world.newKey();
+      await victim.call('echo', { key, args: { mark: key, pad } });
+    }
+    return { victim, answer: Promise.resolve(null) };
+  },
+
+  /** aegisctl repair of a database that was damaged. */
+  async repair(world, env) {
+    const survivor = await world.survivor();
+    await survivor.call('limited');
+    writeFileSync(world.place.db, 'this is no database\n'.repeat(500));
+    world.ctlEnv = env;
+    const { code, stderr } = await world.ctl(['repair', '--yes']);
+    world.ctlEnv = {};
+    return { ctl: { code, stderr } };
+  },
+};
+
+/** Point -> the way to reach it. */
+const ways = {
+  first: ['GATE_NUMBERED', 'FILE_MADE', 'FILE_MIGRATED', 'FILE_MARKED', 'FILE_OPENED', 'CONFIG_PUT', 'TOOLS_PUT', 'WAL_SYNC_NOW'],
+  call: ['GATE_TAKEN', 'GATE_LEFT', 'TURN_CHECKED', 'TURN_BEGUN', 'TURN_CARRIED_OUT', 'TURN_COMMITTING', 'TURN_COMMITTED', 'TURN_TELLING', 'TURN_TOLD',
+    'SESSION_LISTENING', 'SESSION_JOINED', 'AUDIT_APPENDED', 'LIMITS_TAKING', 'COMMIT_ADMITTED', 'COMMIT_INTENT', 'COMMIT_FLIGHT', 'SETTLE_FLIGHT', 'SETTLE_USES',
+    'SETTLE_WRITTEN', 'FORWARD_ASKING', 'FORWARD_TOLD', 'FORWARD_LAUNCHED', 'FORWARD_PREREQ', 'FORWARD_LEFT', 'FORWARD_ANSWERED', 'FORWARD_DONE', 'FINISH_ASKING',
+    'FINISH_TOLD', 'REPLY_QUEUED', 'REPLY_WRITTEN', 'SESSION_ENDING', 'SESSION_LEFT', 'CLOCK_MARKED', 'FILE_CLOSED'],
+  late: ['FORWARD_LEAVING'],
+  waits: ['GATE_LINED', 'GATE_WAITED'],
+  slow: ['STAMP_WRITTEN', 'WAL_SYNC', 'WAL_SYNCED'],
+  refused: ['FINISH_REFUSING'],
+  unknown: ['SETTLE_UNKNOWN'],
+  heir: ['REAP_HOLDS', 'REAP_FLIGHT', 'REAP_BURIED'],
+  reload: ['RULES_IN_FORCE'],
+  much: ['WAL_CHECKPOINT', 'WAL_CHECKPOINTED'],
+  repair: ['REPAIR_MADE', 'REPAIR_ASIDE', 'REPAIR_PLACED'],
+};
+
+/** [{id, name, way, reach}]: reach(world, action) -> {victim, answer} or {ctl}. */
+export const reachable = Object.entries(ways).flatMap(([way, ids]) => ids.map((id) => ({
+  id, name: points[id], way, reach: (world, action, nth = '') => scenarios[way](world, arm(points[id] + nth, action)),
+})));

@@ -1,0 +1,231 @@
+// world - shims, callers and a backend around one state folder, and the ledger of what each of them saw (checker.mjs says which events there are).
+import assert from 'node:assert/strict';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makePlace, simpleRules } from '../../lib/place.mjs';
+import { random } from '../../lib/random.mjs';
+import { bin } from '../../lib/settings.mjs';
+import { openShim } from '../../lib/shim.mjs';
+import { settled, until } from '../../lib/until.mjs';
+import { check } from './checker.mjs';
+import { clock } from './clock.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const UNKNOWN_TO_CLIENT = null;
+
+/** How an answer counts: {verdict, executed}. */
+function judge(answer) {
+  if (answer.result?._meta?.['aegis/status']) return { verdict: 'deferred', executed: 'no' };
+  if (answer.result) return { verdict: answer.result.isError ? 'failed' : 'done', executed: 'yes' };
+  const { executed, reason } = answer.error.data ?? {};
+  if (executed === 'unknown') return { verdict: 'unknown', executed, reason };
+  return { verdict: executed === 'no' ? 'refused' : 'failed', executed: executed ?? 'yes', reason };
+}
+
+/** One agent's session, all of whose calls are in the ledger. */
+class Client {
+  constructor(world, shim, agent) {
+    Object.assign(this, { world, shim, agent });
+    this.isStopped = false;
+  }
+
+  get name() {
+    return `s${this.shim.pid}`;
+  }
+
+  /** Stopped, by whomever. */
+  isStandingStill() {
+    try {
+      return /\) T/.test(readFileSync(`/proc/${this.shim.pid}/stat`, 'utf8'));
+    } catch {
+      return false;
+    }
+  }
+
+  get isAlive() {
+    return !this.shim.hasExited && !this.shim.signals.has('SIGKILL');
+  }
+
+  /** The answer; null when the shim died before it came. `key` repeats a call exactly. */
+  async call(tool, { key = this.world.newKey(), args = { mark: key }, ...options } = {}) {
+    this.world.record({ what: 'sent', key, shim: this.name, agent: this.agent, tool, args });
+    const answer = await this.shim.call(tool, args, { ...options, params: { _meta: { progressToken: key } } }).catch((error) => {
+      if (this.shim.hasExited || !this.isAlive) return UNKNOWN_TO_CLIENT;
+      throw error;
+    });
+    if (!answer) return null;
+    this.world.record({ what: 'answered', key, ...judge(answer) });
+    return Object.assign(answer, { key, ...judge(answer) });
+  }
+
+  cancel(key, id) {
+    this.world.record({ what: 'cancelled', key });
+    this.shim.notify('notifications/cancelled', { requestId: id, reason: 'test' });
+  }
+
+  heard(message) {
+    const key = message.params?.progressToken;
+    if (message.method === 'notifications/progress' && typeof key === 'string') this.world.record({ what: 'progress', key, text: message.params.message });
+    if (message.method === 'notifications/progress' && /queue/i.test(message.params.message ?? '')) this.world.record({ what: 'queued', key });
+  }
+
+  kill() {
+    if (!this.isAlive) return;
+    this.world.record({ what: 'killed', shim: this.name });
+    this.shim.kill('SIGKILL');
+  }
+
+  stop() {
+    if (!this.isAlive || this.isStopped) return;
+    this.isStopped = true;
+    this.world.record({ what: 'stopped', shim: this.name });
+    this.shim.kill('SIGSTOP');
+  }
+
+  go() {
+    if (!this.isStopped) return;
+    this.isStopped = false;
+    this.world.record({ what: 'continued', shim: this.name });
+    if (this.isAlive) this.shim.kill('SIGCONT');
+  }
+}
+
+export class World {
+  /** limits: as the checker's rules say them; shimOptions: of every shim (lib/shim.mjs), or a function that makes them. */
+  constructor(t, { seed, rules, shimOptions = {} }) {
+    Object.assign(this, { t, seed, rules, shimOptions });
+    this.rnd = random(seed);
+    this.keys = 0;
+    this.clients = [];
+    this.events = [];
+  }
+
+  static async make(t, { seed = 1, rules = {}, backend = {}, config = {}, shimOptions } = {}) {
+    const world = new World(t, { seed, rules, shimOptions });
+    await world.#startBackend(backend);
+    world.config = (more = {}) => simpleRules(world.url, { ...config, ...more });
+    world.place = makePlace(t, world.config());
+    world.ledger = path.join(world.place.dir, 'ledger.jsonl');
+    return world;
+  }
+
+  async #startBackend(options) {
+    const dir = mkdtempSync(path.join(tmpdir(), 'aegis-b-'));
+    this.arrivalsFile = path.join(dir, 'arrivals.jsonl');
+    const child = fork(path.join(here, 'backend.mjs'), [JSON.stringify({ file: this.arrivalsFile, seed: this.seed, ...options })], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.t.after(() => {
+      if (child.connected) child.disconnect();
+      rmSync(dir, { recursive: true, force: true });
+    });
+    const [{ url, port }] = await settled(once(child, 'message'), 'the backend');
+    Object.assign(this, { url, port, backend: child });
+  }
+
+  newKey() {
+    return `k${++this.keys}`;
+  }
+
+  record(event) {
+    const e = { at: clock(), ...event };
+    this.events.push(e);
+    return e;
+  }
+
+  async open(agent = 'one', options = {}) {
+    const made = typeof this.shimOptions === 'function' ? this.shimOptions(agent) : this.shimOptions;
+    let client;
+    const shim = await openShim(this.place, { agent, onMessage: (m) => client?.heard(m), ...made, ...options });
+    client = new Client(this, shim, agent);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** One that is there before and after whatever happens to others. */
+  async survivor() {
+    this.first ??= await this.open();
+    assert.ok((await this.first.call('echo')).result);
+    return this.first;
+  }
+
+  get alive() {
+    return this.clients.filter((c) => c.isAlive);
+  }
+
+  pick(list) {
+    return list[Math.floor(this.rnd() * list.length)];
+  }
+
+  /** aegisctl, possibly killed before it ends. Resolves with {code, stdout, stderr}; code null: killed. */
+  async ctl(args, { killAfter } = {}) {
+    const child = spawn(bin('aegisctl'), [...args, ...this.place.options], { env: { ...this.place.env, ...this.ctlEnv }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const out = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => { out[name] += text; });
+    const timer = killAfter === undefined ? null : setTimeout(() => child.kill('SIGKILL'), killAfter);
+    try {
+      const [code] = await settled(once(child, 'close'), `aegisctl ${args.join(' ')}`);
+      return { code, ...out };
+    } finally {
+      clearTimeout(timer);
+      child.kill('SIGKILL');
+    }
+  }
+
+  arrivals() {
+    return readFileSync(this.arrivalsFile, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  }
+
+  arrivalsOf(key) {
+    return this.arrivals().filter((a) => a.key === key);
+  }
+
+  // ---- the end -----------------------------------------------------------------------------------------------------------------------
+
+  /** Everybody goes; one heir comes, cleans up after the dead, and goes; then the ledger is complete. Returns the violations. */
+  async over() {
+    for (const c of this.clients) c.go();
+    await Promise.all(this.alive.map(async (c) => {
+      c.shim.letGo();
+      await settled(c.shim.exited, `end of a shim${c.shim.lastWords()}`);
+    }));
+    const heir = await this.open('one');
+    await until(async () => (await heir.call('echo'))?.result, { what: `a call of the heir${heir.shim.lastWords()}`, every: 50 });
+    await heir.shim.end();
+    const events = [...this.events, ...this.arrivals(), ...await this.stateEvents()];
+    const violations = check(events, this.rules);
+    this.#write(events, violations);
+    return violations;
+  }
+
+  /** What the state folder holds, as events. Nobody may run any more. */
+  async stateEvents() {
+    const rows = async (sql) => this.place.query(sql);
+    const [{ quick_check: sound }] = await rows('PRAGMA quick_check(1)');
+    assert.equal(sound, 'ok');
+    const audit = (await rows("SELECT seq, call, kind, verdict, body FROM audit WHERE kind IN ('intent', 'outcome') ORDER BY seq")).map((r) => ({ ...r, body: JSON.parse(r.body) }));
+    const evidence = audit.map(({ seq, call, kind, verdict, body }) => (kind === 'intent'
+      ? { what: 'intent', call, seq, key: body.arguments?.mark, ticket: body.ticket ?? 0 } : { what: 'outcome', call, seq, verdict }));
+    const approvals = (await rows('SELECT id, state, args, consumed_by FROM approval')).map((r) => ({ what: 'approval', ...r, args: JSON.parse(r.args) }));
+    const left = await rows(`SELECT 'a hold' AS "table", owner FROM limit_entry WHERE tick = 9223372036854775807 AND owner > 0
+      UNION ALL SELECT 'a use of an open call', owner FROM limit_entry WHERE tick = 9223372036854775806
+      UNION ALL SELECT 'a flight', owner FROM flight UNION ALL SELECT 'a ticket', owner FROM ticket
+      UNION ALL SELECT 'an attachment', owner FROM approval_waiter UNION ALL SELECT 'a session', number FROM session`);
+    return [...evidence, ...approvals, ...left.map((l) => ({ what: 'left', ...l }))];
+  }
+
+  /** A ledger with violations is kept for reading. */
+  #write(events, violations) {
+    if (violations.length === 0) return;
+    const file = path.join(process.env.AEGIS_LEDGER_DIR ?? '/tmp', `aegis-ledger-${this.seed}-${process.pid}.jsonl`);
+    writeFileSync(file, '');
+    for (const e of [{ seed: this.seed, rules: this.rules, violations: violations.map(({ rule, text }) => ({ rule, text })) }, ...events]) appendFileSync(file, JSON.stringify(e) + '\n');
+    this.t.diagnostic(`the ledger is kept: ${file}`);
+  }
+
+  assertKept(violations) {
+    assert.deepEqual(violations.map((v) => `${v.rule}: ${v.text}`), [], `AEGIS_TEST_SEED=${this.seed} repeats it`);
+  }
+}
