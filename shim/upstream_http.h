@@ -12,12 +12,11 @@
 #include "base/map.h"
 #include "shim/upstream_http_stream.h"
 #include "shim/upstream_kind.h"
+#include "shim/upstream_setup.h"
 
 #define UPSTREAM_MAX_SESSION_ID_BYTES 8192
 #define UPSTREAM_MAX_VERSION_BYTES    64
 #define UPSTREAM_MAX_OPENING_BYTES    (1024 * 1024)  /* of an initialize request that is kept to open the session anew */
-#define UPSTREAM_MAX_SUBSCRIPTIONS    1024           /* ... and of resources/subscribe requests, each ... */
-#define UPSTREAM_MAX_SETUP_BYTES      (16 * 1024)    /* ... of so many bytes at the most */
 #define UPSTREAM_DRAIN_MS             1000           /* what comes after the answer is read for so long ... */
 #define UPSTREAM_DRAIN_BYTES          (64 * 1024)    /* ... and so far, so that the connection can be used again */
 #define UPSTREAM_COLLECTED_BYTES      (16 * 1024 * 1024)  /* of answers that arrive side by side; the oldest alone goes on beyond it */
@@ -57,11 +56,8 @@ struct exchange {
 /* Our own messages of a session that is opened anew. */
 struct renewal {
 	struct buf opening;            /* the client's initialize; empty before it was answered */
-	char *capabilities;            /* raw JSON of its answer */
-	struct map *subscriptions;     /* raw uri -> raw params, owned */
-	char *log_level;               /* raw params of the last logging/setLevel */
-	size_t next;                   /* subscription to be sent */
-	bool is_answered, is_setting_up, has_level_to_send;
+	struct setup setup;            /* what the client had set up */
+	bool is_answered, is_setting_up;
 	unsigned sent_n;               /* for ids of our own */
 	struct buf line;
 	struct jsonrpc message;
@@ -162,7 +158,6 @@ void renew_begin(struct http_upstream *u);                       /* sends initia
 void renew_later(struct http_upstream *u);                       /* the same soon, unless a delivery comes first */
 void renew_was_worth_it(struct http_upstream *u);                /* something was answered: the next renew_later is soon again */
 void renew_go_on(struct http_upstream *u);                       /* after initialized: what else must be set up */
-void renew_opened(struct http_upstream *u, const struct jsonrpc *response);  /* tells the client what may have changed */
 
 /* ---- upstream_http_lives.c -------------------------------------------------------------------------------------------------- */
 void lives_tell(struct http_upstream *u, const struct jsonrpc *m);   /* a request or notification of the backend */

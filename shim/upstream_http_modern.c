@@ -90,7 +90,7 @@ static void page_answered(struct delivery *d, const struct jsonrpc *response)
 	struct http_modern *n = container_of(d, struct http_modern, delivery);
 	struct json_value next = json_get(response->result, "nextCursor");
 
-	if (next.kind == JSON_STRING && next.text.len < UPSTREAM_MAX_SETUP_BYTES)
+	if (next.kind == JSON_STRING && next.text.len < SETUP_MAX_PARAMS_BYTES)
 		n->cursor = span_dup(next.text);
 }
 

@@ -21,30 +21,10 @@ void renew_keep_opening(struct http_upstream *u, struct span body)
 		log_warn("upstream.session", "backend=%s why=\"initialize is too long to be kept: no new session if this one ends\"", u->o.backend->name);
 }
 
-static void keep_subscription(struct renewal *r, struct span uri, struct span params)
-{
-	if (uri.len + params.len > UPSTREAM_MAX_SETUP_BYTES)
-		return;
-	if (map_size(r->subscriptions) < UPSTREAM_MAX_SUBSCRIPTIONS || map_get(r->subscriptions, uri))
-		free(map_set(r->subscriptions, uri, span_dup(params)));
-}
-
 void renew_note_answer(struct exchange *x, const struct jsonrpc *response)
 {
-	struct renewal *r = &x->u->renewal;
-	const struct jsonrpc *m = x->d->message;
-	struct span uri = json_get(m->params, "uri").text;
-
-	if (response->kind != JSONRPC_RESULT || x->d == &r->delivery)
-		return;
-	if (strcmp(m->method, "resources/subscribe") == 0 && uri.len > 0) {
-		keep_subscription(r, uri, m->params.text);
-	} else if (strcmp(m->method, "resources/unsubscribe") == 0 && uri.len > 0) {
-		free(map_remove(r->subscriptions, uri));
-	} else if (strcmp(m->method, "logging/setLevel") == 0 && m->params.text.len <= UPSTREAM_MAX_SETUP_BYTES) {
-		free(r->log_level);
-		r->log_level = span_dup(m->params.text);
-	}
+	if (x->d != &x->u->renewal.delivery)
+		setup_note(&x->u->renewal.setup, x->d->message, response);
 }
 
 /* ---- saying it --------------------------------------------------------------------------------------------------------------- */
@@ -85,20 +65,15 @@ static void send_setup(struct http_upstream *u, const char *method, const char *
 void renew_go_on(struct http_upstream *u)
 {
 	struct renewal *r = &u->renewal;
-	struct span uri;
-	void *params;
+	const char *method, *params;
 
 	r->is_setting_up &= !u->has_expired;    /* meanwhile: all of it is said again in the next one */
 	if (!r->is_setting_up)
 		return;
-	if (r->has_level_to_send) {
-		r->has_level_to_send = false;
-		send_setup(u, "logging/setLevel", r->log_level);
-	} else if (map_next(r->subscriptions, &r->next, &uri, &params)) {
-		send_setup(u, "resources/subscribe", params);
-	} else {
+	if (setup_next(&r->setup, &method, &params))
+		send_setup(u, method, params);
+	else
 		r->is_setting_up = false;
-	}
 }
 
 static void failed(struct http_upstream *u, const struct delivery_end *end)
@@ -119,8 +94,7 @@ static void initialized_done(struct delivery *d, const struct delivery_end *end)
 		return;
 	}
 	r->is_setting_up = true;
-	r->has_level_to_send = r->log_level != NULL;
-	r->next = 0;
+	setup_begin(&r->setup);
 	renew_go_on(u);
 }
 
@@ -183,45 +157,6 @@ void renew_was_worth_it(struct http_upstream *u)
 	u->renewal.pause_ms = FIRST_PAUSE_MS;
 }
 
-/* ---- what the client is told ------------------------------------------------------------------------------------------------- */
-
-static void say_changed(struct http_upstream *u, const char *method)
-{
-	CLEANUP(buf_release) struct buf line = { 0 };
-	struct jsonrpc m;
-
-	buf_init(&line, 256);
-	if (!jsonrpc_write_call(&line, (struct json_value){ 0 }, method, (struct span){ 0 }))
-		return;
-	jsonrpc_read(buf_span(&line), &m);
-	u->o.events.message(u->o.events.arg, &m);
-}
-
-static void say_what_changed(struct http_upstream *u, struct json_value before, struct json_value now)
-{
-	static const struct { const char *part, *method; } parts[] = {
-		{ "tools",     "notifications/tools/list_changed"     },
-		{ "prompts",   "notifications/prompts/list_changed"   },
-		{ "resources", "notifications/resources/list_changed" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (json_get(before, parts[i].part).kind != JSON_NONE || json_get(now, parts[i].part).kind != JSON_NONE)
-			say_changed(u, parts[i].method);
-}
-
-void renew_opened(struct http_upstream *u, const struct jsonrpc *response)
-{
-	struct renewal *r = &u->renewal;
-	struct json_value now = json_get(response->result, "capabilities"), before = { 0 };
-
-	if (u->session > 1 && r->capabilities && !span_is(now.text, r->capabilities) &&
-		jsonscan_check(span_of(r->capabilities), &before, NULL) == JSONSCAN_OK)
-		say_what_changed(u, before, now);
-	free(r->capabilities);
-	r->capabilities = now.text.len > 0 && now.text.len <= UPSTREAM_MAX_OPENING_BYTES ? span_dup(now.text) : NULL;
-}
-
 /* ---- life ---------------------------------------------------------------------------------------------------------------------- */
 
 void renew_init(struct http_upstream *u)
@@ -229,8 +164,8 @@ void renew_init(struct http_upstream *u)
 	struct renewal *r = &u->renewal;
 
 	buf_init(&r->opening, UPSTREAM_MAX_OPENING_BYTES);
-	buf_init(&r->line, 2 * UPSTREAM_MAX_SETUP_BYTES);
-	r->subscriptions = map_new();
+	buf_init(&r->line, 2 * SETUP_MAX_PARAMS_BYTES);
+	setup_init(&r->setup);
 	r->pause_ms = FIRST_PAUSE_MS;
 	loop_timer_init(&r->timer, is_due);
 }
@@ -242,7 +177,5 @@ void renew_release(struct http_upstream *u)
 	loop_timer_clear(&r->timer);
 	buf_release(&r->opening);
 	buf_release(&r->line);
-	map_free(r->subscriptions, free);
-	free(r->capabilities);
-	free(r->log_level);
+	setup_release(&r->setup);
 }

@@ -133,7 +133,7 @@ void session_open(struct exchange *x, const struct jsonrpc *response)
 	u->session++;
 	u->has_expired = u->is_confirmed = false;
 	renew_keep_opening(u, x->d->body);
-	renew_opened(u, response);
+	setup_opened(&u->renewal.setup, response, u->session > 1 ? SETUP_ANEW : SETUP_FIRST, &u->o.events);
 }
 
 /* ---- listening --------------------------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "shim/child.h"
 #include "shim/lines.h"
 #include "shim/upstream_kind.h"
+#include "shim/upstream_setup.h"
 
 #define STDIO_STOP_MS   1000    /* for a child that must go: half of it after the end of its input, a third after SIGTERM */
 #define STDIO_REST_MS   200     /* for what a child that has ended left in its group */
@@ -70,6 +71,7 @@ struct stdio_upstream {
 	struct buf opening;       /* params of the client's initialize; empty before it was answered */
 	bool is_replaying, is_pausing, is_ending;
 	unsigned replays;
+	struct setup setup;       /* what the client had set up before */
 	struct { struct buf body; struct jsonrpc message; struct delivery delivery; bool is_answered; } replay;
 	void (*ended)(void *arg);
 	void *ended_arg;

@@ -119,6 +119,7 @@ void life_start(struct stdio_upstream *u)
 void life_opened(struct stdio_upstream *u, const struct jsonrpc *request, const struct jsonrpc *response)
 {
 	u->has_batches = json_string_is(json_get(response->result, "protocolVersion"), "2025-03-26");
+	setup_opened(&u->setup, response, u->is_replaying ? SETUP_RESTARTED : SETUP_FIRST, &u->o.events);
 	if (u->is_replaying)
 		return;
 	buf_clear(&u->opening);
@@ -145,6 +146,50 @@ static void replay_send(struct stdio_upstream *u, void (*done)(struct delivery *
 	stdio_send_own(u, d);
 }
 
+static void replay_over(struct stdio_upstream *u)
+{
+	u->is_replaying = false;
+	log_info("upstream.session", "backend=%s why=\"the session goes on with the new process\"", u->o.backend->name);
+}
+
+static bool write_request(struct stdio_upstream *u, const char *method, struct span params)
+{
+	char id[48];
+
+	(void)snprintf(id, sizeof(id), "\"aegis:restart:%u\"", ++u->replays);
+	buf_clear(&u->replay.body);
+	return jsonrpc_write_call(&u->replay.body, (struct json_value){ JSON_STRING, span_of(id) }, method, params);
+}
+
+static void setup_done(struct delivery *d, const struct delivery_end *end);
+
+/* All that wait go after it, as they did the first time. */
+static void replay_setup(struct stdio_upstream *u)
+{
+	const char *method, *params;
+
+	if (!setup_next(&u->setup, &method, &params))
+		replay_over(u);
+	else if (write_request(u, method, span_of(params)))
+		replay_send(u, setup_done);
+	else
+		replay_failed(u);
+}
+
+static void setup_done(struct delivery *d, const struct delivery_end *end)
+{
+	struct stdio_upstream *u = container_of(d, struct stdio_upstream, replay.delivery);
+
+	if (u->phase != STDIO_UP)
+		return;
+	if (end->fate == FATE_ANSWERED) {
+		replay_setup(u);
+		return;
+	}
+	log_warn("upstream.session", "backend=%s method=%s why=\"not set up again: %s\"", u->o.backend->name, u->replay.message.method, end->cause);
+	replay_over(u);                 /* one that does not answer would hold up the session for each of them */
+}
+
 static void initialized_done(struct delivery *d, const struct delivery_end *end)
 {
 	struct stdio_upstream *u = container_of(d, struct stdio_upstream, replay.delivery);
@@ -153,8 +198,8 @@ static void initialized_done(struct delivery *d, const struct delivery_end *end)
 		replay_failed(u);
 		return;
 	}
-	u->is_replaying = false;
-	log_info("upstream.session", "backend=%s why=\"the session goes on with the new process\"", u->o.backend->name);
+	setup_begin(&u->setup);
+	replay_setup(u);
 }
 
 static void initialize_answered(struct delivery *d, const struct jsonrpc *response)
@@ -177,15 +222,10 @@ static void initialize_done(struct delivery *d, const struct delivery_end *end)
 
 static void replay_begin(struct stdio_upstream *u)
 {
-	struct span params = buf_span(&u->opening);
-	char id[48];
-
-	(void)snprintf(id, sizeof(id), "\"aegis:restart:%u\"", ++u->replays);
 	u->is_replaying = true;
 	u->replay.is_answered = false;
 	u->replay.delivery = (struct delivery){ .answered = initialize_answered };
-	buf_clear(&u->replay.body);
-	if (jsonrpc_write_call(&u->replay.body, (struct json_value){ JSON_STRING, span_of(id) }, "initialize", params))
+	if (write_request(u, "initialize", buf_span(&u->opening)))
 		replay_send(u, initialize_done);
 	else
 		replay_failed(u);
@@ -367,6 +407,7 @@ void life_init(struct stdio_upstream *u)
 	u->watch = (struct loop_source){ .fd = -1, .want = want_input, .ready = watch_ready };
 	u->restarts_us = xcalloc(max_restarts > 0 ? (size_t)max_restarts : 1, sizeof(*u->restarts_us));
 	loop_timer_init(&u->pace, on_pace);
+	setup_init(&u->setup);
 	buf_init(&u->opening, MAX_OPENING_BYTES);
 	buf_init(&u->replay.body, MAX_OPENING_BYTES + 256);
 	child_init(&u->child);
@@ -382,5 +423,6 @@ void life_release(struct stdio_upstream *u)
 	child_release(&u->child);
 	buf_release(&u->opening);
 	buf_release(&u->replay.body);
+	setup_release(&u->setup);
 	free(u->restarts_us);
 }

@@ -97,6 +97,8 @@ static void answer(struct outgoing *x, const struct jsonrpc *response)
 
 	if (response->kind == JSONRPC_RESULT && strcmp(d->message->method, "initialize") == 0)
 		life_opened(x->u, d->message, response);
+	if (d != &x->u->replay.delivery)
+		setup_note(&x->u->setup, d->message, response);
 	if (d->answered)
 		d->answered(d, response);
 	outgoing_finish(x, FATE_ANSWERED, "", false);

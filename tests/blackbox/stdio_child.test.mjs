@@ -192,6 +192,17 @@ describe('stdio child', suite, () => {
     await assertGone(server, first, server.pid());
   });
 
+  test('after a restart the client hears that the lists may have changed, of those whose changes the server announces', async (t) => {
+    const { place, server } = setUp(t, { habits: ['announces'], backend: ', on_exit: restart' });
+    const shim = await openShim(place);
+    await shim.request('resources/subscribe', { uri: 'x:1' });
+    assertRefused(await shim.call('exit', { code: 1 }), CODE.unknown, { executed: 'unknown' });
+    assertSaid(await shim.call('echo', { message: 'later' }), 'later');
+    await until(() => shim.messages.length === 2, { what: 'two notifications' });
+    assert.deepEqual(shim.messages.map((m) => m.method).sort(), ['notifications/resources/list_changed', 'notifications/tools/list_changed']);
+    assert.equal(server.count('resources/subscribe'), 2);
+  });
+
   test('restarts end at max_restarts, with a sentence', async (t) => {
     const { place, server } = setUp(t, { backend: ', on_exit: restart, max_restarts: 2' });
     const shim = await openShim(place);

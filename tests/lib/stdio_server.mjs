@@ -56,7 +56,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   note(m.method === 'notifications/cancelled' ? `${m.method} ${JSON.stringify(m.params)}` : m.method);
   if (has(`ignores-${m.method}`)) return undefined;
   if (m.method === 'initialize') {
-    return say({ id: m.id, result: { protocolVersion: m.params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'stdio', version: '1' } } });
+    return say({ id: m.id, result: { protocolVersion: m.params.protocolVersion, capabilities: has('announces') ? { tools: { listChanged: true }, prompts: {}, resources: { listChanged: true, subscribe: true } } : { tools: {} }, serverInfo: { name: 'stdio', version: '1' } } });
   }
   if (m.method === 'tools/list') {
     return say({ id: m.id, result: { tools: [...Object.keys(calls), 'ask', 'foreign', 'twice'].map((name) => ({ name, inputSchema: { type: 'object' } })) } });

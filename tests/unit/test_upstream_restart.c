@@ -40,6 +40,42 @@ START_TEST(an_open_session_is_taken_up_unasked)
 }
 END_TEST
 
+#define LEVEL(id, level)    "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"logging/setLevel\",\"params\":{\"level\":\"" level "\"}}"
+#define ON(what, id, uri)   "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"resources/" what "\",\"params\":{\"uri\":\"" uri "\"}}"
+
+START_TEST(what_the_client_had_set_up_is_said_again_before_anything_else)
+{
+	static const char *const said[] = { LEVEL("21", "debug"), LEVEL("22", "error"), ON("subscribe", "23", "a:1"), ON("subscribe", "24", "a:2"),
+		ON("unsubscribe", "25", "a:1") };
+	struct sent s, dying, next;
+
+	restarts(SERVES);
+	open_session();
+	for (size_t i = 0; i < ARRAY_LEN(said); i++)
+		go(&s, said[i]);
+	go(&dying, DIE);
+	go(&next, CALL);
+	ck_assert_int_eq(next.end.fate, FATE_ANSWERED);
+	ck_assert_ptr_nonnull(strstr(file_text("seen"), DIE "\n" REPLAY "\n" INITIALIZED "\n" LEVEL("\"aegis:restart:2\"", "error") "\n"
+		ON("subscribe", "\"aegis:restart:3\"", "a:2") "\n" CALL "\n"));
+}
+END_TEST
+
+START_TEST(a_child_that_dies_while_it_is_set_up_is_followed_by_one_that_is)
+{
+	struct sent s, dying, next;
+
+	restarts("if [ -e $DIR/pids ] && [ ! -e $DIR/second ]; then echo $$ > $DIR/second; read a; "
+		"echo '{\"jsonrpc\":\"2.0\",\"id\":\"aegis:restart:1\",\"result\":{}}'; read b; read c; exit 1; fi; " SERVES);
+	open_session();
+	go(&s, LEVEL("21", "error"));
+	go(&dying, DIE);
+	go(&next, CALL);
+	ck_assert_int_eq(next.end.fate, FATE_ANSWERED);
+	ck_assert_ptr_nonnull(strstr(file_text("seen"), INITIALIZED "\n" LEVEL("\"aegis:restart:4\"", "error") "\n" CALL "\n"));
+}
+END_TEST
+
 START_TEST(without_a_session_the_next_delivery_starts_it)
 {
 	struct sent dying, next;
@@ -227,6 +263,8 @@ Suite *suite(void)
 	tcase_add_checked_fixture(t, stdio_setup, stdio_teardown);
 	tcase_add_test(t, a_new_child_takes_the_session_up_before_anything_else);
 	tcase_add_test(t, an_open_session_is_taken_up_unasked);
+	tcase_add_test(t, what_the_client_had_set_up_is_said_again_before_anything_else);
+	tcase_add_test(t, a_child_that_dies_while_it_is_set_up_is_followed_by_one_that_is);
 	tcase_add_test(t, without_a_session_the_next_delivery_starts_it);
 	tcase_add_test(t, a_child_that_does_not_take_the_session_up_is_tried_again_up_to_the_cap);
 	tcase_add_test(t, none_is_started_again_with_max_restarts_zero);
