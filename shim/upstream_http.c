@@ -166,7 +166,7 @@ static void exchange_start(struct exchange *x)
 
 void http_upstream_go_on(struct http_upstream *u)
 {
-	while (!u->opener && !list_is_empty(&u->waiting) && sse_upstream_is_ready(u)) {
+	while (!u->opener && !session_listens_first(u) && !list_is_empty(&u->waiting) && sse_upstream_is_ready(u)) {
 		struct exchange *x = list_first(&u->waiting, struct exchange, node);
 		if (u->has_expired && !x->is_modern && !session_is_initialize(x->d->message)) {
 			renew_begin(u);

@@ -20,6 +20,7 @@
 #define UPSTREAM_DRAIN_MS             1000           /* what comes after the answer is read for so long ... */
 #define UPSTREAM_DRAIN_BYTES          (64 * 1024)    /* ... and so far, so that the connection can be used again */
 #define UPSTREAM_COLLECTED_BYTES      (16 * 1024 * 1024)  /* of answers that arrive side by side; the oldest alone goes on beyond it */
+#define UPSTREAM_LISTEN_FIRST_MS      250            /* a server drops what it has to say while nobody listens; so long may it take */
 #define UPSTREAM_FAREWELL_MS          1000
 #define UPSTREAM_MAX_HOPS             3              /* redirects of one delivery */
 
@@ -98,6 +99,7 @@ struct http_upstream {
 	struct exchange *opener;       /* initialize or initialized under way: all others wait, in order */
 	struct loop_timer settle;      /* ends what was cancelled */
 	struct stream listener;        /* what the backend says unasked; for HTTP+SSE all it says */
+	struct loop_timer listen_first;  /* set: requests wait until the backend has that stream, or for so long at the most */
 	bool is_not_offered;           /* ... which it says it does not */
 	enum sse_state sse;            /* OFF: Streamable HTTP */
 	struct http *posts;            /* HTTP+SSE: where messages go */
@@ -145,6 +147,7 @@ bool session_is_initialized(const struct jsonrpc *m);            /* notification
 void session_note_id(struct exchange *x);                        /* at the head of the answer to initialize */
 void session_open(struct exchange *x, const struct jsonrpc *response);  /* with the answer to initialize */
 void session_confirmed(struct http_upstream *u);                 /* initialized was taken: listens */
+bool session_listens_first(const struct http_upstream *u);       /* what waits is not sent yet */
 void session_was_used(struct http_upstream *u);                  /* something was answered */
 void session_lost(struct http_upstream *u, unsigned session);
 void session_end(struct http_upstream *u, int64_t budget_ms, void (*ended)(void *arg), void *arg);

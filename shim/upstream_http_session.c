@@ -24,12 +24,18 @@ static enum err add_configured(struct http_upstream *u, const struct config_name
 	return e;
 }
 
+static void heard_or_late(struct loop_timer *t)
+{
+	http_upstream_go_on(container_of(t, struct http_upstream, listen_first));
+}
+
 enum err session_init(struct http_upstream *u, struct problem *why)
 {
 	const struct config_secrets *configured = &u->o.backend->headers;
 	enum err e = OK;
 
 	renew_init(u);
+	loop_timer_init(&u->listen_first, heard_or_late);
 	u->plain = http_headers_new();
 	u->plain_get = http_headers_new();
 	if (http_headers_add(u->plain_get, "Accept", "text/event-stream") != OK ||
@@ -58,6 +64,7 @@ void session_release(struct http_upstream *u)
 	http_headers_drop(u->bound);
 	http_headers_drop(u->bound_get);
 	loop_timer_clear(&u->farewell_none);
+	loop_timer_clear(&u->listen_first);
 }
 
 struct http_headers *session_headers(const struct http_upstream *u, const struct exchange *x)
@@ -144,12 +151,26 @@ static void unasked(struct stream *s, const struct sse_event *event)
 		answer_unasked(s->u, event);
 }
 
+/* Servers drop what they ask the client, or tell it, while this stream is not there yet: a request that overtook it would wait for
+ * an answer to a question that was never heard. */
+bool session_listens_first(const struct http_upstream *u)
+{
+	return !list_is_empty(&u->listen_first.node);
+}
+
+static void heard(struct stream *s)
+{
+	if (session_listens_first(s->u))
+		loop_timer_set(s->u->o.loop, &s->u->listen_first, 0);
+}
+
 /* 405 says that no such stream is offered; 404 and 501 are met too, from servers whose session is alive. */
 static void no_longer_listening(struct stream *s, enum stream_verdict how, int status)
 {
 	struct http_upstream *u = s->u;
 	bool may_be_lost = status == 404 && u->has_session_id && u->has_listened;
 
+	heard(s);
 	if (u->is_ending || u->has_expired)
 		return;
 	if (how == STREAM_ENDED || (how == STREAM_REFUSED && (status >= 500 || status == 429) && status != 501)) {
@@ -168,6 +189,7 @@ static void begin_listening(struct http_upstream *u)
 		return;
 	u->listener.event = unasked;
 	u->listener.ended = no_longer_listening;
+	u->listener.answered = heard;
 	stream_open(&u->listener);
 }
 
@@ -176,6 +198,8 @@ void session_confirmed(struct http_upstream *u)
 	u->is_confirmed = true;
 	u->has_listened = false;
 	begin_listening(u);
+	if (u->listener.is_on_wire)
+		loop_timer_set(u->o.loop, &u->listen_first, UPSTREAM_LISTEN_FIRST_MS);
 }
 
 /* A stream that was given up for the time being is tried again. */

@@ -89,6 +89,8 @@ static struct buf *on_head(struct http_request *r)
 		sse_init(&s->sse, (size_t)s->u->o.backend->max_body_bytes);
 		s->sse.skips_oversize = true;   /* others wait on this stream too */
 	}
+	if (s->answered)
+		s->answered(s);
 	return NULL;
 }
 

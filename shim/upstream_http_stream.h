@@ -23,6 +23,7 @@ struct stream {
 	void (*event)(struct stream *s, const struct sse_event *e);      /* with data; not told twice */
 	/* Last of a connection: s may be opened again, or be gone afterwards. */
 	void (*ended)(struct stream *s, enum stream_verdict how, int status);
+	void (*answered)(struct stream *s);                               /* its head has come, whatever it says; NULL: not wanted */
 	bool is_over;                     /* set by the owner in event: nothing more is wanted of this connection */
 
 	/* internal: */
