@@ -45,6 +45,12 @@ static void on_message(void *arg, const struct jsonrpc *message)
 	relay_from_backend(&p->relay, message);
 }
 
+static void on_forgot(void *arg)
+{
+	struct part *p = arg;
+	relay_void_asked(&p->relay);
+}
+
 static bool has_room(void *arg)
 {
 	const struct part *p = arg;
@@ -58,7 +64,7 @@ static enum err open_upstream(struct part *p, struct problem *why)
 		.config = p->shim->first_rules->config,
 		.backend = &p->place,
 		.inherits_environment = p->shim->options.command != NULL,
-		.events = { .arg = p, .message = on_message, .has_room = has_room },
+		.events = { .arg = p, .message = on_message, .forgot = on_forgot, .has_room = has_room },
 	};
 
 	find_place(p);

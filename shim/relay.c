@@ -402,6 +402,30 @@ void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
 	}
 }
 
+static void say_void(struct relay *r, struct span id)
+{
+	CLEANUP(buf_release) struct buf params = { 0 }, line = { 0 };
+
+	buf_init(&params, SMALL_CAP);
+	buf_init(&line, SMALL_CAP);
+	if (buf_printf(&params, "{\"requestId\":%.*s,\"reason\":\"the server ended the session\"}", SPAN_ARGS(id)) &&
+	    jsonrpc_write_call(&line, (struct json_value){ 0 }, "notifications/cancelled", buf_span(&params)))
+		reply_buf(r->part, &line);
+}
+
+void relay_void_asked(struct relay *r)
+{
+	struct map *asked = r->asked;
+	struct span id;
+	size_t pos = 0;
+	void *unused;
+
+	r->asked = map_new();
+	while (map_next(asked, &pos, &id, &unused))
+		say_void(r, id);                /* the key of an id is its canonical JSON */
+	map_free(asked, NULL);
+}
+
 /* ---- the client's answers -------------------------------------------------------------------------------------------------------- */
 void relay_answer_from_client(struct relay *r, const struct jsonrpc *rpc)
 {

@@ -34,6 +34,7 @@ void relay_open(struct relay *r, const struct jsonrpc *rpc, struct span withheld
 void relay_go_on(struct relay *r);    /* once a loop turn, when the store has run */
 void relay_answer_from_client(struct relay *r, const struct jsonrpc *rpc);
 void relay_from_backend(struct relay *r, const struct jsonrpc *rpc);
+void relay_void_asked(struct relay *r);   /* tells the client that nobody waits for its answers any more */
 
 /* The client cancelled this relayed request: its answer is dropped. True: the backend must be told; false: it never saw it, or was told. */
 bool relay_cancel(struct inbound *in);

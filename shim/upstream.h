@@ -48,6 +48,8 @@ struct upstream_events {
 	void *arg;
 	/* A notification or request from the backend, as it arrived (any stream). */
 	void (*message)(void *arg, const struct jsonrpc *message);
+	/* The session with the backend is over: nobody waits any more for answers to the requests it made in it. */
+	void (*forgot)(void *arg);
 	/* May more bytes come in for the client? false: streams are paused until upstream_resume. */
 	bool (*has_room)(void *arg);
 };

@@ -217,6 +217,7 @@ void session_lost(struct http_upstream *u, unsigned session)
 	log_info("upstream.session", "backend=%s why=\"the backend ended the session\"", u->o.backend->name);
 	u->has_expired = true;
 	http_upstream_orphan(u);
+	u->o.events.forgot(u->o.events.arg);
 	if (u->sse == SSE_OFF)
 		stream_stop(&u->listener);
 	else

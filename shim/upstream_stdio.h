@@ -92,7 +92,7 @@ void stdio_read_said(struct stdio_upstream *u);
 void stdio_read_last_words(struct stdio_upstream *u);
 bool stdio_has_asked(const struct stdio_upstream *u, struct json_value id); /* this child, and it was not answered yet */
 void stdio_was_answered(struct stdio_upstream *u, struct json_value id);
-void stdio_void_asked(struct stdio_upstream *u);                            /* tells the client that nobody waits any more */
+void stdio_void_asked(struct stdio_upstream *u);                            /* nobody waits for answers any more */
 
 /* ---- upstream_stdio_life.c ------------------------------------------------------------------------------------------------ */
 void life_init(struct stdio_upstream *u);

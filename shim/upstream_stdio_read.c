@@ -50,30 +50,11 @@ static void note_asked(struct stdio_upstream *u, struct json_value id)
 		map_set(u->asked, buf_span(&key), u);
 }
 
-static void tell_void(struct stdio_upstream *u, struct span id)
-{
-	CLEANUP(buf_release) struct buf params = { 0 }, line = { 0 };
-	struct jsonrpc m;
-
-	buf_init(&params, 2 * KEY_BYTES);
-	buf_init(&line, 4 * KEY_BYTES);
-	if (!buf_printf(&params, "{\"requestId\":%.*s,\"reason\":\"the server ended\"}", SPAN_ARGS(id)) ||
-		!jsonrpc_write_call(&line, (struct json_value){ 0 }, "notifications/cancelled", buf_span(&params)))
-		return;
-	jsonrpc_read(buf_span(&line), &m);
-	u->o.events.message(u->o.events.arg, &m);
-}
-
 void stdio_void_asked(struct stdio_upstream *u)
 {
-	struct map *asked = u->asked;
-	struct span id;
-	void *unused;
-
+	map_free(u->asked, NULL);
 	u->asked = map_new();
-	for (size_t pos = 0; map_next(asked, &pos, &id, &unused);)
-		tell_void(u, id);              /* the key of an id is its canonical JSON */
-	map_free(asked, NULL);
+	u->o.events.forgot(u->o.events.arg);
 }
 
 /* ---- messages --------------------------------------------------------------------------------------------------------------------- */

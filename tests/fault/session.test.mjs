@@ -128,4 +128,64 @@ describe('sessions that die', suite, () => {
     assertSaid(await shim.call('echo', { message: 'after' }), 'after');
     await shim.message((m) => m.method === 'notifications/tools/list_changed', 'tools/list_changed');
   });
+
+  /** How a session begins, how the backend asks something in it, how it dies. */
+  const deaths = {
+    'forgotten by a Streamable HTTP server': async (t) => {
+      const backend = await startMortal(t, 1000, forms[404]);
+      let stream;
+      backend.onMethod.GET = (x) => {
+        x.stream();
+        stream = x;
+      };
+      return { backend, ask: async (message) => (await until(() => stream, { what: 'the GET stream' })).event(message), die: () => backend.dead.add('s1') };
+    },
+    'whose HTTP+SSE stream ends': async (t) => {
+      const backend = await startBackend(t, { tools: [tool('echo')] });
+      let stream;
+      backend.onMethod.GET = (x) => {
+        x.stream();
+        x.event('/message', 'event: endpoint\n');
+        stream = x;
+      };
+      backend.onAny = (x) => {
+        if (x.req.method !== 'POST') return false;
+        const { id, method, params } = x.message;
+        const result = method === 'initialize'
+          ? { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } }
+          : { content: [{ type: 'text', text: String(params?.arguments?.message) }], tools: backend.tools };
+        x.send(202);
+        if (id !== undefined && method) stream.event({ jsonrpc: '2.0', id, result });
+        return true;
+      };
+      return { backend, transport: ', transport: sse', ask: (message) => stream.event(message), die: () => stream.end() };
+    },
+  };
+
+  for (const [what, make] of Object.entries(deaths)) {
+    for (const several of [false, true]) {
+      test(`a question open at the client when its session (${what}) dies is cancelled there, its late answer goes nowhere${several ? '; several backends' : ''}`, async (t) => {
+        const { backend, transport = '', ask, die } = await make(t);
+        const other = await startBackend(t);
+        const names = several ? ['demo', 'other'] : ['demo'];
+        const place = makePlace(t, `backends:
+  demo: { url: "${backend.url}"${transport} }
+  other: { url: "${other.url}" }
+agents: { one: { backends: { ${names.map((name) => `${name}: { allowed: true }`).join(', ')} } } }
+`);
+        const shim = await openShim(place, { capabilities: { elicitation: {} } });
+        const echo = several ? 'demo__echo' : 'echo';
+        assertSaid(await shim.call(echo, { message: 'before' }), 'before');
+        await ask({ jsonrpc: '2.0', id: 'q1', method: 'elicitation/create', params: { message: 'Sure?', requestedSchema: { type: 'object', properties: {} } } });
+        const question = await shim.message((m) => m.method === 'elicitation/create', 'the question');
+        die();
+        assertSaid(await shim.call(echo, { message: 'after' }), 'after');
+        const word = await shim.message((m) => m.method === 'notifications/cancelled', 'its cancellation');
+        assert.deepEqual(word.params.requestId, question.id);
+        shim.send({ id: question.id, result: { action: 'accept', content: {} } });
+        assertSaid(await shim.call(echo, { message: 'later' }), 'later');
+        assert.deepEqual(backend.requests.filter((x) => x.message?.result), []);
+      });
+    }
+  }
 });

@@ -32,7 +32,7 @@ static inline void server_is(const char *script)
 	static char *words[3];
 	struct problem why;
 	struct upstream_options o = { .loop = l, .config = &config, .backend = &backend,
-		.events = { .message = on_message, .has_room = room } };
+		.events = { .message = on_message, .forgot = on_forgot, .has_room = room } };
 
 	memcpy(words, argv, sizeof(words));
 	words[2] = (char *)(uintptr_t)script;

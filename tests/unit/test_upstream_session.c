@@ -246,6 +246,7 @@ START_TEST(what_was_set_up_is_set_up_in_the_new_session)
 		"{\"jsonrpc\":\"2.0\",\"id\":\"aegis:session:2:2\",\"method\":\"resources/subscribe\",\"params\":{\"uri\":\"a:1\"}}\n"
 		"{\"jsonrpc\":\"2.0\",\"id\":\"aegis:session:2:3\",\"method\":\"resources/subscribe\",\"params\":{\"uri\":\"a:3\"}}\n" CALL "\n");
 	ck_assert_str_eq(messages, "");
+	ck_assert_int_eq(forgotten, 1);
 }
 END_TEST
 

@@ -14,6 +14,7 @@ static struct upstream *u;
 
 static char messages[4096];            /* events.message: one method a line */
 static atomic_int messages_n;
+static int forgotten;                  /* events.forgot */
 static bool has_room;
 static struct delivery *cancel_on_message;
 
@@ -30,6 +31,12 @@ static inline void on_message(void *arg, const struct jsonrpc *m)
 	if (cancel_on_message)
 		upstream_cancel(u, cancel_on_message);
 	cancel_on_message = NULL;
+}
+
+static inline void on_forgot(void *arg)
+{
+	(void)arg;
+	forgotten++;
 }
 
 static inline bool room(void *arg)
@@ -227,6 +234,7 @@ static inline void setup(void)
 	ck_assert_int_eq(http_setup(), OK);
 	ck_assert_int_eq(loop_new(&l), OK);
 	messages[0] = '\0';
+	forgotten = 0;
 	has_room = true;
 	cancel_on_message = NULL;
 	session_head = NULL;
@@ -253,7 +261,7 @@ static inline void backend_is(void (*serve)(struct conn *c), void (*call)(struct
 	p = http_peer_new(serve);
 	backend.url = p->url;
 	struct upstream_options o = { .loop = l, .config = &config, .backend = &backend,
-		.events = { .message = on_message, .has_room = room } };
+		.events = { .message = on_message, .forgot = on_forgot, .has_room = room } };
 	ck_assert_int_eq(upstream_new(&o, &u, &why), OK);
 }
 
