@@ -62,19 +62,26 @@ static const char *by_whom(enum limit_scope s)
 	return "";
 }
 
-/* For people: whole seconds, never less than one. */
+static const struct unit { int64_t s; const char *name; } units[] = {
+	{ 24 * 3600, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" },
+};
+
+/* For people and models: the two largest units, never less than it is. */
 static void write_wait(char *out, size_t size, int64_t ms)
 {
-	int64_t s = (ms + 999) / 1000;
+	int64_t s = ms > 1000 ? (ms + 999) / 1000 : 1;
+	const struct unit *big = units, *small;
 
-	if (s < 1)
-		s = 1;
-	if (s < 120)
-		snprintf(out, size, "%" PRId64 " s", s);
-	else if (s < 7200)
-		snprintf(out, size, "%" PRId64 " min", (s + 59) / 60);
+	while (s < big->s)
+		big++;
+	small = big->s > 1 ? big + 1 : big;
+	s = (s + small->s - 1) / small->s * small->s;
+	if (big > units && s == big[-1].s)      /* 59 min 59.9 s */
+		small = --big;
+	if (s % big->s == 0)
+		snprintf(out, size, "%" PRId64 " %s", s / big->s, big->name);
 	else
-		snprintf(out, size, "%" PRId64 " h", (s + 3599) / 3600);
+		snprintf(out, size, "%" PRId64 " %s %" PRId64 " %s", s / big->s, big->name, s % big->s / small->s, small->name);
 }
 
 static void write_subject(char *out, size_t size, const char *backend, const struct limit_claim *claim)

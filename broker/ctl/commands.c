@@ -9,7 +9,7 @@ static const struct ctl_option list_options[] = {
 	{ NULL, NULL, NULL },
 };
 static const struct ctl_option call_options[] = {
-	{ "backend", "B", "the backend, when the agent has several" },
+	{ "backend", "B", "only this backend" },
 	{ "list", NULL, "show the tools instead of calling one" },
 	{ NULL, NULL, NULL },
 };

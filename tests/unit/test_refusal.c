@@ -91,7 +91,24 @@ START_TEST(a_window_full_of_holds_has_a_reason_of_its_own)
 
 	ck_assert_int_eq(r.reason, REFUSED_HELD);
 	ck_assert_str_eq(r.sentence, "rate limit for all tools of backend x: 3 of 3 calls in 1d held for waiting calls by all agents "
-		"together; next free in 90 min. The call was not executed.");
+		"together; next free in 1 h 30 min. The call was not executed.");
+}
+END_TEST
+
+static const struct { int64_t ms; const char *text; } waits[] = {
+	{ 0, "1 s" }, { 1, "1 s" }, { 1001, "2 s" }, { 59000, "59 s" }, { 59001, "1 min" }, { 60000, "1 min" }, { 60001, "1 min 1 s" },
+	{ 119999, "2 min" }, { 3599000, "59 min 59 s" }, { 3599001, "1 h" }, { 3600050, "1 h 1 min" }, { 7260000, "2 h 1 min" },
+	{ 86399999, "1 d" }, { 86400050, "1 d 1 h" }, { 7 * 86400000LL, "7 d" },
+};
+
+START_TEST(the_wait_is_told_in_its_two_largest_units_and_never_too_short)
+{
+	struct limit_claim claim = { .key = key, .scope = LIMIT_AGENT, .tool = "*", .window_ms = 86400000, .max_count = 3 };
+	struct refusal r = full_window(&claim, false, waits[_i].ms);
+	char wanted[64];
+
+	snprintf(wanted, sizeof(wanted), "; next free in %s. ", waits[_i].text);
+	ck_assert_msg(strstr(r.sentence, wanted) != NULL, "%s not in %s", wanted, r.sentence);
 }
 END_TEST
 
@@ -106,6 +123,7 @@ Suite *suite(void)
 	tcase_add_test(t, nothing_tells_a_denied_tool_from_an_unknown_one);
 	tcase_add_test(t, a_full_window_is_named_with_its_count_and_time);
 	tcase_add_test(t, a_window_full_of_holds_has_a_reason_of_its_own);
+	tcase_add_loop_test(t, the_wait_is_told_in_its_two_largest_units_and_never_too_short, 0, ARRAY_LEN(waits));
 	suite_add_tcase(s, t);
 	return s;
 }
