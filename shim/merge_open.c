@@ -41,6 +41,8 @@ static void open_again(struct member *b)
 	if (!merge_edit_end(&e))
 		return;
 	b->phase = MEMBER_OPENING;
+	b->part->is_late = false;
+	loop_timer_set(m->shim->loop, &b->again, MERGE_WAIT_MS);
 	merge_hand(b, &line);
 }
 
@@ -54,9 +56,24 @@ static void try_now(struct member *b)
 		merge_request_own(b, "ping", (struct span){ 0 });
 }
 
+static void miss(struct member *b, const char *why);
+
+/* Its handshake goes on, and it joins when it answers. Nothing waits for that. */
+static void note_late(struct member *b)
+{
+	miss(b, "it has not answered initialize within 5 seconds");
+	b->part->is_late = true;
+	loop_hurry(b->merge->shim->loop);
+}
+
 static void again_due(struct loop_timer *t)
 {
-	try_now(container_of(t, struct member, again));
+	struct member *b = container_of(t, struct member, again);
+
+	if (b->phase == MEMBER_OPENING)
+		note_late(b);
+	else
+		try_now(b);
 }
 
 void merge_hurry(struct member *b)
@@ -292,14 +309,15 @@ static void waited_long_enough(struct loop_timer *t)
 
 	for_each_member(b, m)
 		if (b->phase == MEMBER_OPENING)
-			miss(b, "it has not answered initialize within 5 seconds");
+			note_late(b);
 	answer_client(m);
 }
 
 static void has_opened(struct member *b, const struct jsonrpc *answer)
 {
 	b->phase = MEMBER_OPEN;
-	b->is_confirmed = b->is_silent = false;
+	b->is_confirmed = b->is_silent = b->part->is_late = false;
+	loop_timer_clear(&b->again);
 	b->wait_ms = 0;
 	b->part->missing[0] = '\0';
 	b->offers = offers_of(json_get(answer->result, "capabilities"));
@@ -314,6 +332,7 @@ static void has_failed(struct member *b, const struct jsonrpc *answer)
 	CLEANUP(free_charp) char *why = json_text(json_get(answer->error, "message"), sizeof(b->part->missing) - 1);
 
 	b->phase = MEMBER_AWAY;
+	b->part->is_late = false;
 	miss(b, why ? why : "it refused initialize");
 	merge_try_later(b);
 }

@@ -17,6 +17,7 @@ struct part {
 	struct config_backend place;         /* the backend of first_rules, or a command of the command line under its name */
 	struct upstream *upstream;           /* NULL: it cannot be carried out, missing says why */
 	char missing[300];                   /* behind merge: why it is not there, a clause; "" = it is */
+	bool is_late;                        /* behind merge: its handshake goes on, but nothing is held back for it any more */
 	struct inbounds inbounds;
 	struct session_state session;
 	struct relay relay;

@@ -120,10 +120,10 @@ static void waited_long_enough(struct loop_timer *t)
 	upstream_cancel(e->relay->part->upstream, &e->delivery);
 }
 
-/* Some requests are open as long as they like. */
-static int64_t timeout_of(const struct jsonrpc *rpc, const struct config_backend *b)
+/* Some requests are open as long as they like. Behind merge no client waits for a handshake. */
+static int64_t timeout_of(const struct part *p, const struct jsonrpc *rpc, const struct config_backend *b)
 {
-	if (strcmp(rpc->method, "initialize") == 0)
+	if (strcmp(rpc->method, "initialize") == 0 && !p->shim->merge)
 		return b->timeout_ms < INITIALIZE_MS ? b->timeout_ms : INITIALIZE_MS;
 	if (strcmp(rpc->method, "tasks/result") == 0 || strcmp(rpc->method, "subscriptions/listen") == 0)
 		return 0;
@@ -137,7 +137,7 @@ static void send_errand(struct relay *r, struct errand *e)
 	e->delivery = (struct delivery){
 		.body = inbound_span(&e->in),
 		.message = &e->in.rpc,
-		.timeout_ms = b ? timeout_of(&e->in.rpc, b) : INITIALIZE_MS,
+		.timeout_ms = b ? timeout_of(r->part, &e->in.rpc, b) : INITIALIZE_MS,
 		.answered = answered,
 		.done = done,
 	};
@@ -232,7 +232,7 @@ void relay_open(struct relay *r, const struct jsonrpc *rpc, struct span withheld
 	request_begin(&e->request, &e->in.rpc);
 	if (withheld.len > 0)
 		e->request.withheld = span_dup(withheld);
-	if (r->part->place.url[0])
+	if (r->part->place.url[0] && !r->part->shim->merge)
 		loop_timer_set(r->part->shim->loop, &e->timer, OPENING_MS);
 	send_errand(r, e);
 }

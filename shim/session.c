@@ -21,6 +21,11 @@ static bool is_shaking_hands(const struct session_state *t)
 	return t->phase == SESSION_OPENING || t->phase == SESSION_CONFIRMING;
 }
 
+static bool holds_back(const struct part *p)
+{
+	return is_shaking_hands(&p->session) && !p->is_late;
+}
+
 bool session_may_take(const struct session_state *t)
 {
 	return held_has_room(&t->held);
@@ -28,7 +33,7 @@ bool session_may_take(const struct session_state *t)
 
 bool session_may_go_on(const struct part *p)
 {
-	return p->session.held.n > 0 && !is_shaking_hands(&p->session) && inbounds_have_room(&p->inbounds);
+	return p->session.held.n > 0 && !holds_back(p) && inbounds_have_room(&p->inbounds);
 }
 
 void session_go_on(struct part *p)
@@ -236,7 +241,7 @@ static bool must_wait(struct part *p, const struct jsonrpc *rpc)
 {
 	if (method_of(rpc->method)->is_prompt)
 		return false;
-	if (is_shaking_hands(&p->session))
+	if (holds_back(p))
 		return true;
 	if (strcmp(rpc->method, "notifications/cancelled") == 0)
 		return p->session.held.n > 0 && !inbound_find(&p->inbounds, json_get(rpc->params, "requestId"));

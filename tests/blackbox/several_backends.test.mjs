@@ -63,9 +63,10 @@ describe('several backends', suite, () => {
       assert.match(error.message, /backend gone is not there/);
     });
 
-    test('one that does not answer delays it by 5 seconds at most', async (t) => {
+    test('one that does not answer delays it by 5 seconds at most, nothing waits for it, and it joins when it answers after all', async (t) => {
       const slow = await startBackend(t);
-      slow.onMethod.initialize = () => {};
+      let opening;
+      slow.onMethod.initialize = (x) => { opening = x; };
       const a = await startBackend(t);
       const place = makePlace(t, rules({ slow: slow.url, a: a.url }));
       const shim = startShim(place);
@@ -74,6 +75,14 @@ describe('several backends', suite, () => {
       assert.ok(performance.now() - from < HANG_MS);
       assert.match(opened.result.instructions, /Missing at present: slow \(.*within 5 s/);
       assert.deepEqual(names(await shim.request('tools/list')), ['a__echo']);
+      const error = assertRefused(await shim.call('slow__echo', { message: 'too early' }), CODE.unreachable, { reason: 'unreachable' });
+      assert.match(error.message, /not answered initialize within 5 s/);
+      opening.result({ protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'slow', version: '1' } });
+      await shim.message((m) => m.method === 'notifications/tools/list_changed', 'list_changed');
+      assert.deepEqual(names(await shim.request('tools/list')), ['slow__echo', 'a__echo']);
+      assertSaid(await shim.call('slow__echo', { message: 'at last' }), 'at last');
+      assert.equal(slow.of('initialize').length, 1);
+      assert.deepEqual(slow.callsOf('echo').map((one) => one.args.message), ['at last']);
     });
 
     test('all of them down is a server without tools, not a dead one', async (t) => {
