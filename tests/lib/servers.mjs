@@ -18,6 +18,8 @@ const node = [process.execPath, ...(nodeMajor < 20 ? ['--experimental-global-web
 
 /** way -> argv and env for a port. A program that picks its port itself prints "listening on port N". */
 export const programs = {
+  bridge: (way, port, { argv }) => ({ argv: [...node, own('bridge.mjs'), ...argv] }),
+  conformance: () => ({ argv: [...node, own('conformance.mjs')] }),
   everything: (way, port) => ({
     argv: [...node, module('server-everything/dist/index.js'), { stdio: 'stdio', http: 'streamableHttp', sse: 'sse' }[way]], env: { PORT: String(port) },
   }),

@@ -1,0 +1,52 @@
+// The official conformance suite. As servers: what it finds at a server, it finds through the shim in front of that server (the suite knows
+// only URLs: a bridge puts the shim behind one). As clients: a client behind the shim does what the suite asks of one.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
+import { makePlace, simpleRules } from '../lib/place.mjs';
+import { run } from '../lib/process.mjs';
+import { Server } from '../lib/servers.mjs';
+import { bin, HANG_MS, inTurn, nodeMajor, root } from '../lib/settings.mjs';
+
+const noSuite = nodeMajor < 20 && 'the suite needs Node 20';
+const dir = mkdtempSync(path.join(tmpdir(), 'aegis-conformance-'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+const tests = path.join(root, 'tests');
+const suite = ['--import', path.join(tests, 'lib/fs22.mjs'), path.join(tests, 'node_modules/@modelcontextprotocol/conformance/dist/index.js')];
+
+/** scenario -> its checks that failed. Its HTTP scenarios are about an HTTP server, which the shim is not. */
+async function findings(args, name) {
+  const out = path.join(dir, name);
+  await run(process.execPath, [...suite, ...args, '--output-dir', out], { cwd: dir, within: 10 * HANG_MS });
+  return Object.fromEntries(readdirSync(out).filter((entry) => !/dns-rebinding|session-lifecycle/.test(entry)).map((entry) => {
+    const checks = JSON.parse(readFileSync(path.join(out, entry, 'checks.json'), 'utf8'));
+    return [entry.replace(/^server-|-\d{4}-\d\d-\d\dT.*$/g, ''), checks.filter((check) => check.status === 'FAILURE').map((check) => `${check.id}: ${check.errorMessage}`)];
+  }));
+}
+
+describe('the conformance suite before a server', { ...inTurn, skip: noSuite }, () => {
+  test('finds through the shim what it finds directly: nothing', async (t) => {
+    const server = await new Server('conformance', 'http').start();
+    t.after(() => server.stop());
+    const place = makePlace(t, simpleRules(server.url));
+    const direct = await findings(['server', '--url', server.url, '--suite', 'active', '--spec-version', '2025-11-25'], 'direct');
+    assert.ok(Object.keys(direct).length >= 28, `${Object.keys(direct).length} scenarios`);
+    const bridge = await new Server('bridge', 'http', { extra: { argv: [bin('aegis-shim'), '--agent', 'one', ...place.options] }, env: place.env }).start();
+    const through = await findings(['server', '--url', bridge.url, '--suite', 'active', '--spec-version', '2025-11-25'], 'through').finally(() => bridge.stop());
+    assert.deepEqual(Object.values(direct).flat(), []);
+    assert.deepEqual(through, direct);
+  });
+});
+
+describe('the conformance suite after a client', { ...inTurn, skip: noSuite }, () => {
+  for (const scenario of ['initialize', 'tools_call', 'elicitation-sep1034-client-defaults', 'sse-retry']) {
+    test(`finds nothing: ${scenario}`, async () => {
+      const command = [process.execPath, path.join(tests, 'interop/servers/conformance_client.mjs')].join(' ');
+      const found = await findings(['client', '--command', command, '--scenario', scenario, '--spec-version', '2025-11-25'], `client-${scenario}`);
+      assert.deepEqual(Object.values(found), [[]]);
+    });
+  }
+});
