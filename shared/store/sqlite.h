@@ -3,7 +3,8 @@
  *   sqlite_file.c   which file is ours         sqlite_wal.c     fdatasync and checkpoints
  *   sqlite_clock.c  the Aegis clock            sqlite_limits.c  counting
  *   sqlite_flight.c commit point, outcome      sqlite_reap.c    what the dead leave
- *   sqlite_wait.c   calls that must wait       sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
+ *   sqlite_wait.c   calls that must wait       sqlite_approval*.c, sqlite_vote.c: people's word
+ *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
  * An operation's carry_out runs inside the gate and inside the transaction. It checks first and writes last, so that a refused one
  * has written nothing; after a fault (sqlite_db.h) the whole transaction is rolled back. */
 #pragma once
@@ -147,6 +148,21 @@ enum go { GO_ON, GO_CONFIG_CHANGED, GO_BRAKED, GO_COOLING, GO_AFTER_UNKNOWN };
 enum go terms_look(struct store *s, const struct call_facts *f, const struct terms *t, struct obstacle *why);
 /* Its owner is dead or late: the flight ends, its uses are stamped now, the call is UNKNOWN. */
 void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner, int64_t hold_ms);
+
+/* ---- sqlite_wait.c ---- */
+/* All windows or none, held under that name. */
+MUST_USE bool hold_windows(struct store *s, struct hold *h, const char *as, int64_t owner);
+
+/* ---- sqlite_approval.c ---- */
+enum hold_answer approval_hold(struct store *s, struct hold *h);               /* attaches, or asks anew with the hold */
+void approval_detach(struct store *s, const char *approval, const char *call);
+void approval_detach_all(struct store *s, uint32_t owner);                     /* of a process; approval and hold live on */
+enum commit_answer approval_look(struct store *s, struct commit *c);           /* given, in time, and for exactly this call? writes nothing */
+void approval_use(struct store *s, const struct commit *c);                    /* APPROVED -> CONSUMED; after approval_look said COMMITTED */
+/* After a brake was set or lifted: the clocks of those that is_covered stand still, the others go on where they stood. Fills in of
+ * the facts only who and what. Writes nothing where nothing changed. */
+typedef bool approval_covered_fn(struct store *s, const struct call_facts *f);
+void approvals_freeze(struct store *s, approval_covered_fn *is_covered);
 
 /* ---- sqlite_reap.c ---- */
 uint32_t reap(struct store *s);                   /* inside a transaction; how many sessions were found dead */

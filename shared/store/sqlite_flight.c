@@ -71,6 +71,7 @@ static enum commit_answer take_places(struct store *s, struct commit *c)
 /* What must hold at the commit point. The first that answers anything but COMMITTED is the answer. */
 static enum commit_answer (*const conditions[])(struct store *s, struct commit *c) = {
 	look_at_terms,
+	approval_look,
 	take_places,
 };
 
@@ -84,6 +85,7 @@ static void commit_carry_out(struct store *s, struct op *op, void *request)
 	if (op->answer != COMMITTED)
 		return;
 	FAILPOINT(COMMIT_ADMITTED);
+	approval_use(s, c);
 	uint64_t seq = audit_append(s, c->intent);
 	FAILPOINT(COMMIT_INTENT);
 	flight_put(s, c, seq);
@@ -93,7 +95,7 @@ static void commit_carry_out(struct store *s, struct op *op, void *request)
 
 void store_commit(struct store *s, struct op *op, struct commit *c)
 {
-	op->needs_full = claims_need_full(&c->limits);
+	op->needs_full = claims_need_full(&c->limits) || (c->approval && *c->approval);
 	turn_submit(s, op, commit_carry_out, c);
 }
 

@@ -105,6 +105,7 @@ static void find_dead(struct store *s, struct owners *dead)
 static void bury(struct store *s, uint32_t owner)
 {
 	holds_drop_of(s, owner);
+	approval_detach_all(s, owner);
 	FAILPOINT(REAP_HOLDS);
 	while (s->db.fault == OK) {
 		CLEANUP(lost_release) struct lost l = lost_next(s, SQL_FLIGHT_OF, BIND(num(owner)));

@@ -2,6 +2,17 @@
  * closed. Parameters are numbered as the verbs bind them. 9223372036854775807 is a hold, ...806 an open use (sqlite.h). */
 #pragma once
 
+/* What asked_of reads, in its order; args stands last, so that who does not want it does not fetch its pages. */
+#define APPROVAL_COLUMNS                                                                                                        \
+	"a.id, a.short, a.state, a.tenant, a.agent, a.client, a.backend, a.tool, a.rule, a.decided_by, a.decided_means, a.reason,"  \
+	" a.consumed_by, a.level, a.uid, a.args_hash, a.tool_hash, a.fingerprint, a.quorum, a.is_auth_required, a.created_at,"      \
+	" ifnull(a.decided_at, 0), a.created_tick, a.expires_tick, ifnull(a.frozen_tick, -1), a.keys,"                              \
+	" (SELECT count(*) FROM approval_vote AS v WHERE v.approval = a.id AND v.is_late = 0 AND v.verdict = 'approve'),"           \
+	" (SELECT count(*) FROM approval_waiter AS w WHERE w.approval = a.id),"                                                     \
+	" a.state = 'APPROVED' AND EXISTS (SELECT 1 FROM ticket AS t WHERE t.approval = a.id), a.args"
+/* Its clock runs: no brake has frozen it, no ticket carries it. */
+#define APPROVAL_RUNS "a.frozen_tick IS NULL AND NOT (a.state = 'APPROVED' AND EXISTS (SELECT 1 FROM ticket AS t WHERE t.approval = a.id))"
+
 #define SQL_TABLE(SQL)                                                                                                          \
 	SQL(BEGIN,           "BEGIN IMMEDIATE")                                                                                 \
 	SQL(COMMIT,          "COMMIT")                                                                                          \
@@ -71,6 +82,47 @@
 	                     " hold_until_tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT (call) DO NOTHING")             \
 	SQL(UNKNOWN_SETTLE,  "UPDATE unknown SET settled_at = ?2, settled_by = ?3, settled_as = ?4"                             \
 	                     " WHERE call = ?1 AND settled_at IS NULL")                                                         \
+	/* approvals */                                                                                                           \
+	SQL(APPROVAL_BY_ID,  "SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE a.id = ?1")                                    \
+	SQL(APPROVAL_BY_SHORT,"SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE a.short = ?1")                                \
+	SQL(APPROVAL_OF_CALL,"SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE a.tenant = ?1 AND a.agent = ?2 AND a.level = ?3 AND" \
+	                     " a.backend = ?4 AND a.tool = ?5 AND a.args_hash = ?6 AND a.state IN ('PENDING','APPROVED')")        \
+	SQL(APPROVAL_OVERDUE,"SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE a.state IN ('PENDING','APPROVED') AND a.expires_tick <= ?1" \
+	                     " AND " APPROVAL_RUNS " ORDER BY a.expires_tick LIMIT 1")                                            \
+	SQL(APPROVAL_LIVE,   "SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE a.state IN ('PENDING','APPROVED') AND a.id > ?1" \
+	                     " AND (?2 = '' OR a.agent = ?2) ORDER BY a.id")                                                      \
+	SQL(APPROVAL_ALL,    "SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE (?2 = '' OR a.agent = ?2) ORDER BY a.id DESC") \
+	SQL(APPROVAL_DUE,    "SELECT min(a.expires_tick) FROM approval AS a WHERE a.state IN ('PENDING','APPROVED') AND " APPROVAL_RUNS) \
+	SQL(APPROVAL_PENDING,"SELECT count(*) FROM approval WHERE agent = ?1 AND tenant = ?2 AND state = 'PENDING'")              \
+	SQL(APPROVAL_PENDING_TO,"SELECT min(expires_tick) FROM approval WHERE agent = ?1 AND tenant = ?2 AND state = 'PENDING'"   \
+	                     " AND frozen_tick IS NULL")                                                                          \
+	SQL(APPROVAL_ASKS,   "SELECT count(*) FROM approval WHERE agent = ?1 AND created_tick > ?3 AND tenant = ?2")              \
+	SQL(APPROVAL_ASKED_AT,"SELECT created_tick FROM approval WHERE agent = ?1 AND created_tick > ?3 AND tenant = ?2"          \
+	                     " ORDER BY created_tick DESC LIMIT 1 OFFSET ?4")                                                     \
+	SQL(APPROVAL_REFUSED_AT,"SELECT max(decided_tick) FROM approval WHERE agent = ?1 AND tool = ?3 AND state = 'REJECTED'"    \
+	                     " AND tenant = ?2 AND backend = ?4")                                                                 \
+	SQL(APPROVAL_IS_SHORT,"SELECT 1 FROM approval WHERE short = ?1")                                                          \
+	SQL(APPROVAL_PUT,    "INSERT INTO approval (id, short, state, tenant, agent, level, uid, client, backend, tool, args,"    \
+	                     " args_hash, tool_hash, fingerprint, rule, quorum, is_auth_required, created_at, created_tick, expires_tick, redeem_ms," \
+	                     " keys) VALUES (?1,?2,'PENDING',?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)") \
+	SQL(APPROVAL_EDGE,   "UPDATE approval SET state = ?3, decided_at = ifnull(decided_at, ?4), decided_tick = ifnull(decided_tick, ?5)," \
+	                     " decided_by = CASE decided_by WHEN '' THEN ?6 ELSE decided_by END,"                                 \
+	                     " decided_means = CASE decided_means WHEN '' THEN ?7 ELSE decided_means END,"                        \
+	                     " reason = CASE ?8 WHEN '' THEN reason ELSE ?8 END, consumed_by = ?9,"                               \
+	                     " expires_tick = CASE ?3 WHEN 'APPROVED' THEN ?5 + redeem_ms ELSE expires_tick END,"                 \
+	                     " frozen_tick = CASE WHEN ?3 = 'APPROVED' AND frozen_tick IS NOT NULL THEN ?5 END WHERE id = ?1 AND state = ?2") \
+	SQL(APPROVAL_FREEZE, "UPDATE approval SET frozen_tick = ?2 WHERE id = ?1 AND frozen_tick IS NULL")                        \
+	SQL(APPROVAL_THAW,   "UPDATE approval SET expires_tick = expires_tick + ?2 - frozen_tick, frozen_tick = NULL"             \
+	                     " WHERE id = ?1 AND frozen_tick IS NOT NULL")                                                        \
+	SQL(WAITER_PUT,      "INSERT INTO approval_waiter (approval, call, owner, joined_tick) VALUES (?1,?2,?3,?4)"              \
+	                     " ON CONFLICT DO NOTHING")                                                                           \
+	SQL(WAITER_DROP,     "DELETE FROM approval_waiter WHERE approval = ?1 AND call = ?2")                                     \
+	SQL(WAITER_DROP_OF,  "DELETE FROM approval_waiter WHERE owner = ?1")                                                      \
+	SQL(WAITER_OWNERS,   "SELECT DISTINCT owner FROM approval_waiter WHERE approval = ?1 UNION SELECT number FROM session"    \
+	                     " WHERE kind <> 'shim'")                                                                             \
+	SQL(VOTE_PUT,        "INSERT INTO approval_vote (approval, voter, verdict, means, origin, reason, is_late, at)"           \
+	                     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT DO UPDATE SET verdict = ?3, means = ?4, origin = ?5, reason = ?6, at = ?8") \
+	SQL(VOTERS_FOR,      "SELECT voter FROM approval_vote WHERE approval = ?1 AND verdict = 'approve' AND is_late = 0 ORDER BY at") \
 	/* tools as listed last */                                                                                              \
 	SQL(TOOLS_GET,       "SELECT page, body, digest FROM tools_cache WHERE tenant = ?1 AND backend = ?2 AND credential = ?3" \
 	                     " AND revision = ?4 AND fetched_tick >= ?5 ORDER BY page")                                         \

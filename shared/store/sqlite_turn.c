@@ -195,9 +195,10 @@ void wake_later(struct store *s, int64_t number)
 		s->wakes[s->wakes_n++] = (uint32_t)number;
 }
 
-/* A process that never joined has no socket to send from: those it unblocks look within a second. */
 static void wake_others(struct store *s, bool is_committed)
 {
+	if (is_committed && !s->wake)
+		wake_ring(s->paths.state_dir, s->wakes, s->wakes_n);
 	for (size_t i = 0; i < s->wakes_n && is_committed && s->wake; i++)
 		wake_send(s->wake, s->wakes[i]);
 	s->wakes_n = 0;

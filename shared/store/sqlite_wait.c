@@ -8,7 +8,7 @@ static const enum hold_answer refusals[] = {
 	[GO_AFTER_UNKNOWN] = HOLD_AFTER_UNKNOWN,
 };
 
-static bool hold_windows(struct store *s, struct hold *h, const char *as, int64_t owner)
+bool hold_windows(struct store *s, struct hold *h, const char *as, int64_t owner)
 {
 	struct admission a = {
 		.call = h->call,
@@ -29,6 +29,8 @@ static void hold_carry_out(struct store *s, struct op *op, void *request)
 
 	if (go != GO_ON)
 		op->answer = refusals[go];
+	else if (h->ask)
+		op->answer = approval_hold(s, h);
 	else if (hold_windows(s, h, h->call->id, gate_number(s->gate)))
 		op->answer = HELD;
 	else
@@ -37,7 +39,7 @@ static void hold_carry_out(struct store *s, struct op *op, void *request)
 
 void store_hold(struct store *s, struct op *op, struct hold *h)
 {
-	op->needs_full = false;
+	op->needs_full = h->ask != NULL;
 	turn_submit(s, op, hold_carry_out, h);
 }
 
@@ -51,6 +53,8 @@ static void release_carry_out(struct store *s, struct op *op, void *request)
 	if (!claims_join_keys(&r->limits, &keys))
 		db_fault(&s->db, ERR_INVALID);
 	holds_drop(s, r->call->id, keys.data);
+	if (r->approval && *r->approval)
+		approval_detach(s, r->approval, r->call->id);
 	if (r->evidence)
 		audit_append(s, r->evidence);
 }

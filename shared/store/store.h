@@ -211,7 +211,7 @@ const char *approval_state_text(enum approval_state s);        /* "PENDING", ...
 struct approval {                                               /* strings are owned: approval_release */
 	char id[ID_SIZE], short_id[16];
 	enum approval_state state;
-	char *tenant, *agent, *client, *backend, *tool, *args, *rule, *decided_by, *decided_means, *reason, *consumed_by;
+	char *tenant, *agent, *client, *backend, *tool, *args, *rule, *decided_by, *decided_means, *reason, *consumed_by;  /* args: canonical JSON */
 	int level;
 	uid_t uid;
 	uint8_t args_hash[32], tool_hash[32], fingerprint[32];
@@ -223,19 +223,28 @@ struct approval {                                               /* strings are o
 };
 void approval_release(struct approval *a);
 MUST_USE enum err store_approval_get(struct store *s, const char *id_or_short, struct approval *out);   /* ERR_NOT_FOUND */
+MUST_USE enum err store_approval_look(struct store *s, const char *id, struct approval *out);           /* without args */
+/* Live ones: oldest first. All: newest first. */
 struct approval_filter { bool is_live_only; const char *agent; uint32_t limit; };
 typedef bool approval_fn(void *arg, const struct approval *a);
 MUST_USE enum err store_approval_list(struct store *s, const struct approval_filter *f, approval_fn *fn, void *arg);
 
-/* One vote. The first refusal ends it, whatever the quorum. FULL. as_it_is: how it stands after, also when somebody was first. */
-enum vote_answer { VOTE_DECIDED, VOTE_COUNTED, VOTE_SECOND, VOTE_TOO_LATE, VOTE_NO_SUCH, VOTE_NOT_ALLOWED };
+/* One vote. The first refusal ends it, whatever the quorum; of one voter only the last vote counts. FULL. as_it_is: how it stands after,
+ * also when somebody was first. Late votes are kept as evidence. */
+enum vote_answer {
+	VOTE_DECIDED,
+	VOTE_COUNTED,                           /* others must agree too */
+	VOTE_SECOND,                            /* somebody decided before: as_it_is says who and when */
+	VOTE_TOO_LATE,                          /* it is over without a decision */
+	VOTE_NO_SUCH,
+	VOTE_NOT_ALLOWED,                       /* it needs named persons, or the voter was shown other arguments */
+};
 struct vote {
 	const char *approval;                   /* id or short name */
 	bool is_approving;
 	const char *voter, *means, *origin, *reason;    /* alice; cli | slack | ...; from where; may be "" */
 	bool is_named;                          /* a person the rules know, not a bearer link */
 	uint8_t args_hash[32];                  /* what the voter was shown */
-	const char *text;                       /* for the row of the audit: canonical JSON of who and how */
 	struct approval as_it_is;               /* out: caller releases */
 };
 void store_approval_vote(struct store *s, struct op *op, struct vote *v);

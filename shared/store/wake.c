@@ -19,19 +19,35 @@ struct wake {
 	int fd;
 };
 
-static struct sockaddr_un address_of(const struct wake *w, uint32_t number)
+static struct sockaddr_un address_in(const char *folder, uint32_t number)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 
-	snprintf(at.sun_path, sizeof at.sun_path, "%s/%" PRIu32 ".wake", w->folder, number);
+	snprintf(at.sun_path, sizeof at.sun_path, "%s/%" PRIu32 ".wake", folder, number);
 	return at;
 }
 
-static int make_socket(const struct sockaddr_un *at)
+static struct sockaddr_un address_of(const struct wake *w, uint32_t number)
+{
+	return address_in(w->folder, number);
+}
+
+static int unnamed_socket(void)
 {
 	CLEANUP(close_fdp) int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		return -1;
+	int made = fd;
+	fd = -1;
+	return made;
+}
+
+static int make_socket(const struct sockaddr_un *at)
+{
+	CLEANUP(close_fdp) int fd = unnamed_socket();
+
+	if (fd < 0)
 		return -1;
 	(void)unlink(at->sun_path); /* the number is ours: what lies there is rubbish */
 	if (bind(fd, (const struct sockaddr *)at, sizeof *at) != 0 ||
@@ -95,4 +111,17 @@ void wake_send(struct wake *w, uint32_t number)
 	struct sockaddr_un at = address_of(w, number);
 
 	(void)sendto(w->fd, "", 1, 0, (const struct sockaddr *)&at, sizeof at);
+}
+
+void wake_ring(const char *state_dir, const uint32_t *numbers, size_t n)
+{
+	CLEANUP(free_charp) char *folder = NULL;
+
+	if (n == 0 || presence_socket_folder(state_dir, &folder) != OK)
+		return;
+	CLEANUP(close_fdp) int fd = unnamed_socket();
+	for (size_t i = 0; i < n && fd >= 0; i++) {
+		struct sockaddr_un at = address_in(folder, numbers[i]);
+		(void)sendto(fd, "", 1, 0, (const struct sockaddr *)&at, sizeof at);
+	}
 }

@@ -32,7 +32,7 @@ CREATE INDEX ticket_parked ON ticket(tenant, agent, backend, tool, args_hash) WH
 -- ---------------------------------------------------------------- approvals (DESIGN.md section 5)
 CREATE TABLE approval (
   id TEXT PRIMARY KEY,
-  short TEXT NOT NULL,                   -- what people read, APR-7F3K; unique among the undecided and unused
+  short TEXT NOT NULL UNIQUE,            -- what people read, APR-7F3K; never given twice, so that an old message cannot mean a new one
   state TEXT NOT NULL CHECK (state IN ('PENDING','APPROVED','REJECTED','EXPIRED','CANCELLED','CONSUMED')),
   tenant TEXT NOT NULL, agent TEXT NOT NULL, level INTEGER NOT NULL, uid INTEGER NOT NULL, client TEXT NOT NULL,
   backend TEXT NOT NULL, tool TEXT NOT NULL,
@@ -49,8 +49,9 @@ CREATE TABLE approval (
   keys TEXT NOT NULL                     -- limit keys of its hold (entries with call = this id, owner = -1)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX approval_live ON approval(tenant, agent, level, backend, tool, args_hash) WHERE state IN ('PENDING','APPROVED');
-CREATE UNIQUE INDEX approval_short ON approval(short) WHERE state IN ('PENDING','APPROVED');
-CREATE INDEX approval_asks ON approval(agent, created_tick);                            -- caps: pending, asks per hour, cool-down
+CREATE INDEX approval_asks ON approval(agent, created_tick);                            -- caps: asks per hour,
+CREATE INDEX approval_pending ON approval(agent) WHERE state = 'PENDING';               -- pending,
+CREATE INDEX approval_refused ON approval(agent, tool, decided_tick) WHERE state = 'REJECTED';          -- cool-down
 CREATE INDEX approval_due ON approval(expires_tick) WHERE state IN ('PENDING','APPROVED');
 CREATE TABLE approval_waiter (           -- calls attached: whom to wake
   approval TEXT NOT NULL, call TEXT NOT NULL, owner INTEGER NOT NULL, joined_tick INTEGER NOT NULL,
