@@ -4,6 +4,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "shim/modern.h"
 #include "shim/reply.h"
 #include "shim/shim.h"
 #include "shim/tools_page.h"
@@ -175,7 +176,8 @@ static void reply_refusal(struct call *c)
 	CLEANUP(buf_release) struct buf line = { 0 };
 
 	buf_init(&line, REPLY_CAP);
-	if (refusal_write(&c->refusal, c->in.rpc.id, c->facts.id, a ? a->deny_as : DENY_AS_ERROR, &line))
+	if (refusal_write(&c->refusal, c->in.rpc.id, c->facts.id, a ? a->deny_as : DENY_AS_ERROR, &line) &&
+	    (!c->in.is_modern || modern_complete(&line)))
 		reply_buf(c->part, &line);
 	else
 		reply_error(c->part, c->in.rpc.id, refusal_code(c->refusal.reason), "the call was refused");

@@ -1,5 +1,6 @@
 #include "shim/inbound.h"
 #include "base/xalloc.h"
+#include "shim/era.h"
 
 #define KEY_CAP (8 * JSONRPC_MAX_ID_BYTES)       /* escaping makes an id longer */
 
@@ -58,7 +59,7 @@ static void copy_message(struct inbound *in, const struct jsonrpc *rpc)
 
 enum inbound_answer inbound_take(struct inbounds *t, const struct jsonrpc *rpc, enum inbound_kind kind, struct inbound *in)
 {
-	*in = (struct inbound){ .kind = kind };
+	*in = (struct inbound){ .kind = kind, .is_modern = era_claim(rpc).kind != JSON_NONE };
 	buf_init(&in->key, KEY_CAP);
 	if (rpc->kind == JSONRPC_REQUEST && (!jsonrpc_id_key(rpc->id, &in->key) || map_get(t->by_id, buf_span(&in->key)))) {
 		buf_release(&in->key);

@@ -8,7 +8,7 @@
 #define INBOUND_MAX_BYTES (16 * 1024 * 1024)     /* of all messages open; one more is taken, whatever its size */
 #define INBOUND_MAX_LOOSE 256                    /* notifications and answers on their way to the backend */
 
-enum inbound_kind { INBOUND_RELAYED, INBOUND_LISTING, INBOUND_CALL };
+enum inbound_kind { INBOUND_RELAYED, INBOUND_LISTING, INBOUND_CALL, INBOUND_DISCOVER };
 
 struct inbounds {
 	struct map *by_id;                       /* struct inbound */
@@ -21,6 +21,7 @@ struct inbound {
 	struct jsonrpc rpc;                      /* spans point into bytes */
 	struct buf key;                          /* of a request: canonical id */
 	enum inbound_kind kind;
+	bool is_modern;                          /* it carries its own envelope (era.h) */
 	bool is_cancelled;                       /* the client wants no answer any more */
 	struct inbounds *table;                  /* NULL = not in it */
 };

@@ -51,6 +51,8 @@ static bool take_item(struct json_value item, const struct page_edit *edit, cons
 	buf_init(&prefix, PREFIX_CAP);
 	show = edit->look(edit->arg, item, &prefix);
 	*from = item.text.at + item.text.len;
+	if (edit->is_changed)
+		*edit->is_changed |= show == PAGE_HIDDEN || prefix.len > 0;
 	if (show != PAGE_SHOWN)
 		return show == PAGE_HIDDEN;
 	if (!*has_kept && comma)

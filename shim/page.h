@@ -10,6 +10,7 @@ struct page_edit {
 	/* Appends to prefix what goes in front of the item's description, as it stands inside a JSON string. */
 	enum page_show (*look)(const void *arg, struct json_value item, struct buf *prefix);
 	const void *arg;
+	bool *is_changed;                    /* set when something was cut out or stands in front; may be NULL */
 };
 
 /* A name or URI as it is matched: owned, NULL when it is no string, empty, too long, or holds a NUL or a lone surrogate. */

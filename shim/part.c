@@ -83,12 +83,14 @@ void part_say(struct part *p, char *text, size_t n)
 void part_stop(struct part *p)
 {
 	session_state_release(&p->session);
+	discover_give_up(&p->discover);
+	relay_stop_listening(&p->relay);
 	tools_stop_own(&p->tools);
 }
 
 bool part_is_idle(const struct part *p)
 {
-	return p->session.held.n == 0 && relay_is_idle(&p->relay) && tools_is_idle(&p->tools);
+	return p->session.held.n == 0 && discover_is_idle(&p->discover) && relay_is_idle(&p->relay) && tools_is_idle(&p->tools);
 }
 
 void part_give_up(struct part *p)
@@ -103,6 +105,7 @@ enum err part_init(struct part *p, struct shim *shim, const char *name, struct p
 	*p = (struct part){ .shim = shim, .name = name };
 	inbounds_init(&p->inbounds);
 	session_state_init(&p->session);
+	discover_init(&p->discover, p);
 	relay_init(&p->relay, p);
 	tools_init(&p->tools, p);
 	continued_init(&p->continued);

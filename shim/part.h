@@ -2,6 +2,7 @@
  * one, or several behind merge. Lives as long as the shim. */
 #pragma once
 #include "shim/continued.h"
+#include "shim/discover.h"
 #include "shim/inbound.h"
 #include "shim/journal.h"
 #include "shim/relay.h"
@@ -20,6 +21,7 @@ struct part {
 	bool is_late;                        /* behind merge: its handshake goes on, but nothing is held back for it any more */
 	struct inbounds inbounds;
 	struct session_state session;
+	struct discover discover;
 	struct relay relay;
 	struct tools tools;
 	struct continued continued;

@@ -21,6 +21,7 @@ struct errand {
 	struct loop_timer timer;      /* cancelled, or initialize, and no answer comes */
 	bool is_late;
 	relay_after_fn *after;
+	struct listen listen;
 	bool is_answered, was_repeated;
 };
 
@@ -54,10 +55,16 @@ static bool is_opening(const struct errand *e)
 	return strcmp(e->in.rpc.method, "initialize") == 0;
 }
 
+/* Its stream is no operation of which it could be unknown whether it ran. */
+static bool is_listen(const struct errand *e)
+{
+	return !list_is_empty(&e->listen.node);
+}
+
 static void reply_failure(struct errand *e, const struct delivery_end *end)
 {
 	struct refusal r;
-	bool is_unknown = end->fate == FATE_UNKNOWN && !is_opening(e);
+	bool is_unknown = end->fate == FATE_UNKNOWN && !is_opening(e) && !is_listen(e);
 
 	refusal_set(&r, is_unknown ? REFUSED_UNKNOWN_OUTCOME : REFUSED_UNREACHABLE, "backend %s did not answer %.64s: %.200s",
 	            e->relay->part->name, e->in.rpc.method, end->cause ? end->cause : "no connection");
@@ -70,6 +77,7 @@ static void errand_free(struct errand *e)
 {
 	loop_timer_clear(&e->timer);
 	list_remove(&e->node);
+	listen_close(&e->listen);
 	request_release(&e->request);
 	inbound_release(&e->in);
 	free(e);
@@ -142,6 +150,7 @@ static void send_errand(struct relay *r, struct errand *e)
 		.done = done,
 	};
 	list_append(&r->errands, &e->node);
+	listen_open(&r->listens, &e->listen, &e->in.rpc);
 	upstream_send(r->part->upstream, &e->delivery);
 	if (e->in.rpc.kind == JSONRPC_REQUEST)
 		request_sent(r->part, &e->request);
@@ -197,6 +206,7 @@ static struct errand *errand_new(struct relay *r, const struct jsonrpc *rpc, rel
 	struct errand *e = xcalloc(1, sizeof(*e));
 
 	list_init(&e->node);
+	list_init(&e->listen.node);
 	loop_timer_init(&e->timer, waited_long_enough);
 	e->relay = r;
 	e->after = after;
@@ -265,6 +275,13 @@ void relay_tell_cancelled(struct relay *r, struct json_value request)
 		return;
 	jsonrpc_read(buf_span(&line), &note);
 	relay_from_client(r, &note, NULL);
+}
+
+void relay_stop_listening(struct relay *r)
+{
+	list_for_each(e, &r->errands, struct errand, node)
+		if (is_listen(e))
+			upstream_cancel(r->part->upstream, &e->delivery);
 }
 
 void relay_give_up(struct relay *r)
@@ -369,14 +386,22 @@ static void ask_client(struct relay *r, const struct jsonrpc *rpc)
 	}
 }
 
-/* The backend wants no answer any more: a late one is dropped. */
+/* The backend wants no answer any more: a late one is dropped. Or it ends a listening, which has no other answer then. */
 static void note_cancelled(struct relay *r, const struct jsonrpc *rpc)
 {
 	CLEANUP(buf_release) struct buf key = { 0 };
+	struct json_value id = json_get(rpc->params, "requestId");
+	struct inbound *in;
 
 	buf_init(&key, 8 * JSONRPC_MAX_ID_BYTES);
-	if (strcmp(rpc->method, "notifications/cancelled") == 0 && jsonrpc_id_key(json_get(rpc->params, "requestId"), &key))
-		map_remove(r->asked, buf_span(&key));
+	if (strcmp(rpc->method, "notifications/cancelled") != 0 || !jsonrpc_id_key(id, &key))
+		return;
+	map_remove(r->asked, buf_span(&key));
+	in = inbound_find(&r->part->inbounds, id);
+	if (!in || in->kind != INBOUND_RELAYED || !is_listen(container_of(in, struct errand, in)))
+		return;
+	in->is_cancelled = true;
+	upstream_cancel(r->part->upstream, &container_of(in, struct errand, in)->delivery);
 }
 
 void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
@@ -392,6 +417,7 @@ void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
 			log_info("relay.hidden", "method=%.64s", rpc->method);
 		else if (!reply_message(r->part, rpc->root))
 			log_warn("relay.dropped", "method=%.64s: a notification longer than the client can read", rpc->method);
+		listen_note(r->part, rpc);
 		break;
 	case JSONRPC_RESULT:
 	case JSONRPC_ERROR:
@@ -444,6 +470,7 @@ void relay_init(struct relay *r, struct part *part)
 	*r = (struct relay){ .part = part, .asked = map_new() };
 	list_init(&r->errands);
 	list_init(&r->waiting);
+	list_init(&r->listens);
 	list_init(&r->owed);
 }
 

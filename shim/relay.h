@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "data/jsonrpc.h"
 #include "shim/inbound.h"
+#include "shim/listen.h"
 #include "shim/upstream.h"
 
 #define RELAY_MAX_ASKED    1024       /* the backend's requests the client has not answered */
@@ -17,6 +18,7 @@ struct relay {
 	struct part *part;
 	struct list errands;          /* struct errand: on their way to the backend */
 	struct list waiting;          /* ... and those that wait for the rules in force */
+	struct list listens;          /* struct listen: those errands that are subscriptions/listen */
 	struct map *asked;            /* ids of the backend's open requests */
 	struct list owed;             /* struct owed: our refusals of others */
 	unsigned owed_n, refusing_n;
@@ -40,5 +42,6 @@ void relay_void_asked(struct relay *r);   /* tells the client that nobody waits 
 bool relay_cancel(struct inbound *in);
 /* No answer came to request in time: the backend need not go on with it. */
 void relay_tell_cancelled(struct relay *r, struct json_value request);
+void relay_stop_listening(struct relay *r);   /* ends every subscriptions/listen: nobody reads on */
 void relay_give_up(struct relay *r);  /* cancels everything that is on its way */
 bool relay_is_idle(const struct relay *r);

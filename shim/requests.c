@@ -2,13 +2,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "shim/modern.h"
 #include "shim/page.h"
 #include "shim/reply.h"
+#include "shim/server_requests.h"
 #include "shim/shim.h"
 
 #define TARGET_CAP (64 * 1024)           /* of a URI or a name */
 
-enum names { NAMES_NOTHING, NAMES_URI, NAMES_PROMPT, NAMES_REF };
+enum names { NAMES_NOTHING, NAMES_URI, NAMES_PROMPT, NAMES_REF, NAMES_URIS /* subscriptions/listen: any number */ };
 
 struct request_kind {
 	const char *method;
@@ -23,11 +25,13 @@ struct request_kind {
 static const struct request_kind kinds[] = {
 	{ .method = "ping",                     .is_silent = true, .is_early = true },
 	{ .method = "initialize",               .is_early = true, .is_collapsed = true },
+	{ .method = "server/discover",          .is_early = true, .is_collapsed = true },
 	{ .method = "resources/list",           .list = "resources", .key = "uri", .listed = ACL_RESOURCE, .is_collapsed = true },
 	{ .method = "resources/templates/list", .list = "resourceTemplates", .key = "uriTemplate", .listed = ACL_RESOURCE, .is_collapsed = true },
 	{ .method = "resources/read",           .names = NAMES_URI },
 	{ .method = "resources/subscribe",      .names = NAMES_URI },
 	{ .method = "resources/unsubscribe",    .names = NAMES_URI },
+	{ .method = "subscriptions/listen",     .names = NAMES_URIS },
 	{ .method = "prompts/list",             .list = "prompts", .key = "name", .listed = ACL_PROMPT, .is_collapsed = true },
 	{ .method = "prompts/get",              .names = NAMES_PROMPT },
 	{ .method = "completion/complete",      .names = NAMES_REF, .is_collapsed = true },
@@ -44,12 +48,31 @@ static const struct request_kind *kind_of(const char *method)
 }
 
 /* ---- what it is about -------------------------------------------------------------------------------------------------------------- */
+/* What subscriptions/listen asks for. */
+static struct json_value listened(struct json_value params)
+{
+	return json_get(json_get(params, "notifications"), "resourceSubscriptions");
+}
+
+static struct json_value first_listened(struct json_value params)
+{
+	struct json_iter it = json_iter(listened(params));
+	struct json_value uri = { 0 };
+	struct span key;
+
+	return json_next(&it, &key, &uri) ? uri : (struct json_value){ 0 };
+}
+
 /* A reference with a URI is judged as a resource, any other as a prompt, whatever type it claims. */
 static struct json_value target_of(const struct request_kind *k, struct json_value params, enum acl_subject_kind *what)
 {
 	struct json_value ref = k->names == NAMES_REF ? json_get(params, "ref") : params;
 	struct json_value uri = json_get(ref, "uri");
 
+	if (k->names == NAMES_URIS) {
+		*what = ACL_RESOURCE;
+		return first_listened(params);
+	}
 	*what = k->names == NAMES_URI || (k->names == NAMES_REF && uri.kind != JSON_NONE) ? ACL_RESOURCE : ACL_PROMPT;
 	if (k->names == NAMES_NOTHING)
 		return (struct json_value){ 0 };
@@ -60,7 +83,8 @@ void request_begin(struct request *q, const struct jsonrpc *rpc)
 {
 	enum acl_subject_kind what;
 
-	*q = (struct request){ .kind = kind_of(rpc->method), .began_us = clock_mono_us(), .received_at_ms = clock_wall_ms() };
+	*q = (struct request){ .kind = kind_of(rpc->method), .began_us = clock_mono_us(), .received_at_ms = clock_wall_ms(),
+	                       .is_modern = era_claim(rpc).kind != JSON_NONE };
 	q->target = page_name(target_of(q->kind, rpc->params, &what), TARGET_CAP);
 }
 
@@ -138,6 +162,37 @@ static enum request_verdict by_rules(struct part *p, const struct request *q, co
 	return is_usable ? REQUEST_PASSES : by_form(a.grant, rpc, r);
 }
 
+/* All of them, or none is listened to. */
+static enum request_verdict by_all(struct part *p, const struct jsonrpc *rpc, struct refusal *r)
+{
+	const struct config *c = p->shim->rules.current->config;
+	struct acl_subject who = subject(p);
+	struct acl_answer a = acl_backend(c, &who);
+	struct json_iter it = json_iter(listened(rpc->params));
+	struct json_value raw;
+	struct span key;
+
+	if (refusal_set_acl(r, &a, &who, ACL_RESOURCE, "") || (listened(rpc->params).kind != JSON_ARRAY && by_form(a.grant, rpc, r) == REQUEST_REFUSED))
+		return REQUEST_REFUSED;
+	while (json_next(&it, &key, &raw)) {
+		CLEANUP(free_charp) char *uri = page_name(raw, TARGET_CAP);
+		if (uri)
+			a = acl_named(c, &who, ACL_RESOURCE, span_of(uri));
+		if (uri ? refusal_set_acl(r, &a, &who, ACL_RESOURCE, uri) : by_form(a.grant, rpc, r) == REQUEST_REFUSED)
+			return REQUEST_REFUSED;
+	}
+	return REQUEST_PASSES;
+}
+
+static bool is_governed(const struct request *q, const struct jsonrpc *rpc)
+{
+	struct json_value all = listened(rpc->params);
+
+	if (q->kind->names != NAMES_URIS)
+		return q->kind->names != NAMES_NOTHING;
+	return all.kind == JSON_ARRAY ? first_listened(rpc->params).kind != JSON_NONE : all.kind != JSON_NONE;
+}
+
 static enum request_verdict by_place(struct part *p, struct refusal *r)
 {
 	if (p->missing[0])
@@ -155,11 +210,11 @@ enum request_verdict request_judge(struct part *p, const struct request *q, cons
 {
 	enum request_verdict v;
 
-	if (q->kind->names == NAMES_NOTHING)
+	if (!is_governed(q, rpc))
 		return REQUEST_PASSES;
 	v = can_decide(p, why);
 	if (v == REQUEST_PASSES)
-		v = by_rules(p, q, rpc, why);
+		v = q->kind->names == NAMES_URIS ? by_all(p, rpc, why) : by_rules(p, q, rpc, why);
 	if (v == REQUEST_PASSES)
 		v = by_place(p, why);
 	return v;
@@ -205,7 +260,7 @@ static bool is_filtered(const struct part *p, const struct request_kind *k)
 static bool write_list(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
 	struct view v = { p->shim->rules.current->config, subject(p), q->kind };
-	struct page_edit edit = { q->kind->list, look, &v };
+	struct page_edit edit = { q->kind->list, look, &v, NULL };
 
 	if (page_rewrite(answer, id, &edit, out))
 		return true;
@@ -224,12 +279,39 @@ void request_note(struct request *q, const struct jsonrpc *answer)
 		q->code = (int)code;
 }
 
+static const struct config_agent *agent_of(const struct part *p)
+{
+	return config_agent(p->shim->rules.current->config, p->shim->agent);
+}
+
+/* The backend needs input that the agent's rules keep from it. */
+static bool write_blocked(struct part *p, struct request *q, const char *method, struct json_value id, struct buf *out)
+{
+	struct refusal r;
+
+	journal_blocked(&p->journal, method, "", SERVER_REQUESTS_BLOCKED);
+	refusal_set(&r, REFUSED_POLICY, "backend %s needs %s from the client to go on, and the rules of this agent block that. The request was "
+	            "not completed.", p->name, method);
+	snprintf(r.rule, sizeof(r.rule), "server_requests");
+	q->outcome = OUTCOME_FAILED;
+	q->code = refusal_code(REFUSED_POLICY);
+	return refusal_write(&r, id, NULL, DENY_AS_ERROR, out);
+}
+
 bool request_write_answer(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
+	char blocked[SERVER_REQUESTS_NAME_SIZE];
+	bool is_cut;
+
 	request_note(q, answer);
+	if (q->is_modern && answer->is_input_required && server_requests_blocked_input(agent_of(p), answer, blocked))
+		return write_blocked(p, q, blocked, id, out);
 	if (q->kind->list)
 		(void)rules_look(&p->shim->rules);    /* by the rules as they are now, or as they were if they cannot be settled yet */
-	return is_filtered(p, q->kind) ? write_list(p, q, answer, id, out) : reply_write_answer(answer, id, out, &q->is_replaced);
+	is_cut = is_filtered(p, q->kind);
+	if (!(is_cut ? write_list(p, q, answer, id, out) : reply_write_answer(answer, id, out, &q->is_replaced)))
+		return false;
+	return !q->is_modern || !q->kind->list || modern_limit_list(out, is_cut);
 }
 
 /* An agent does not hear of a resource it may not read. */

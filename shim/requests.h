@@ -21,6 +21,7 @@ struct request {
 	int code;
 	size_t result_bytes;
 	bool is_replaced;                    /* the answer was too long for the client */
+	bool is_modern;                      /* it carries its own envelope */
 };
 
 void request_begin(struct request *q, const struct jsonrpc *rpc);

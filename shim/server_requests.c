@@ -136,18 +136,23 @@ static bool copy_without(struct cut *c, struct json_value object, const char *pa
 	return ok && buf_append_char(c->out, '}');
 }
 
-bool server_requests_withhold(const struct config_agent *a, const struct jsonrpc *rpc, struct buf *line, struct buf *withheld)
+bool server_requests_block_any(const struct config_agent *a)
 {
-	struct json_value caps = json_get(rpc->params, "capabilities");
-	struct span all = rpc->root.text, declared = caps.text;
+	return !a || !a->may_sample || !a->may_elicit || !a->may_list_roots;
+}
+
+bool server_requests_withhold(const struct config_agent *a, const struct jsonrpc *rpc, struct json_value declared, struct buf *line,
+                              struct buf *withheld)
+{
+	struct span all = rpc->root.text, caps = declared.text;
 	CLEANUP(buf_release) struct buf names = { 0 };
 	struct cut c = { features_of(a), line, &names };
-	const char *end = declared.at + declared.len;
+	const char *end = caps.at + caps.len;
 
-	if (caps.kind != JSON_OBJECT)
+	if (declared.kind != JSON_OBJECT)
 		return false;
 	buf_init(&names, 4096);
-	return buf_append(line, all.at, (size_t)(declared.at - all.at)) && copy_without(&c, caps, "") &&
+	return buf_append(line, all.at, (size_t)(caps.at - all.at)) && copy_without(&c, declared, "") &&
 	       buf_append(line, end, (size_t)(all.at + all.len - end)) && names.len > 0 &&
 	       buf_printf(withheld, "[%s]", names.data);
 }

@@ -17,6 +17,9 @@ bool server_requests_can(unsigned declared, const char *method);
 #define SERVER_REQUESTS_BLOCKED   "the rules of this agent block this request of the backend"
 bool server_requests_blocked_input(const struct config_agent *a, const struct jsonrpc *answer, char which[SERVER_REQUESTS_NAME_SIZE]);
 
-/* initialize without the capabilities that are blocked. False: none was declared, rpc goes as it is. Else *line holds the message and
- * *withheld a JSON array of what was taken out. */
-bool server_requests_withhold(const struct config_agent *a, const struct jsonrpc *rpc, struct buf *line, struct buf *withheld);
+bool server_requests_block_any(const struct config_agent *a);
+
+/* A message without the capabilities that are blocked; declared: the object in it that says what the client can. False: none of them was
+ * declared, rpc goes as it is. Else *line holds the message and *withheld a JSON array of what was taken out. */
+bool server_requests_withhold(const struct config_agent *a, const struct jsonrpc *rpc, struct json_value declared, struct buf *line,
+                              struct buf *withheld);

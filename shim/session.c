@@ -9,16 +9,14 @@
 
 #define CANCEL_WAIT_MS 10000                 /* a cancelled call's outcome is waited for this long, and recorded */
 
-/* The revisions this shim can carry to a backend that speaks the handshake; the same list in every answer to server/discover. */
-static const char DISCOVER_DATA[] =
-	"{\"supported\":[\"2025-11-25\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"],\"hint\":\"send initialize\"}";
+static const char DISCOVER_DATA[] = "{\"supported\":" SESSION_OLDER_REVISIONS ",\"hint\":\"send initialize\"}";
 
 static void dispatch(struct part *p, const struct jsonrpc *rpc);
 
 /* ---- holding back: during the handshake, and when too much is open ----------------------------------------------------------------- */
 static bool is_shaking_hands(const struct session_state *t)
 {
-	return t->phase == SESSION_OPENING || t->phase == SESSION_CONFIRMING;
+	return t->phase == SESSION_OPENING || t->phase == SESSION_CONFIRMING || t->phase == SESSION_ASKING;
 }
 
 static bool holds_back(const struct part *p)
@@ -59,21 +57,13 @@ void session_state_release(struct session_state *t)
 }
 
 /* ---- the handshake ---------------------------------------------------------------------------------------------------------------- */
-static void note_text(struct json_value v, char *out, size_t size)
-{
-	char *text = json_text(v, size - 1);
-
-	snprintf(out, size, "%s", text ? text : "");
-	free(text);
-}
-
 static void opened(struct part *p, const struct jsonrpc *answer)
 {
 	bool is_good = answer && answer->kind == JSONRPC_RESULT;
 
 	p->session.phase = is_good ? SESSION_OPENED : SESSION_NEW;
 	if (is_good)
-		note_text(json_get(answer->result, "protocolVersion"), p->session.revision, sizeof(p->session.revision));
+		session_note_text(json_get(answer->result, "protocolVersion"), p->session.revision, sizeof(p->session.revision));
 	p->session.has_batches = is_good && strcmp(p->session.revision, "2025-03-26") == 0;
 }
 
@@ -98,7 +88,7 @@ static void open_session(struct part *p, const struct jsonrpc *rpc)
 
 	buf_init(&line, rpc->root.text.len + 1);
 	buf_init(&withheld, 4096);
-	if (!server_requests_withhold(a, rpc, &line, &withheld)) {
+	if (!server_requests_withhold(a, rpc, json_get(rpc->params, "capabilities"), &line, &withheld)) {
 		send_opening(p, rpc, (struct span){ 0 });
 		return;
 	}
@@ -111,12 +101,16 @@ static void initialize(struct part *p, const struct jsonrpc *rpc)
 {
 	struct json_value info = json_get(rpc->params, "clientInfo");
 
+	if (p->session.phase == SESSION_ASKING || p->session.phase == SESSION_MODERN) {
+		discover_refuse(p, rpc, json_get(rpc->params, "protocolVersion"));
+		return;
+	}
 	if (p->session.phase != SESSION_NEW) {
 		reply_error(p, rpc->id, -32600, "initialize was sent before in this session");
 		return;
 	}
-	note_text(json_get(info, "name"), p->session.client, sizeof(p->session.client));
-	note_text(json_get(info, "version"), p->session.client_version, sizeof(p->session.client_version));
+	session_note_text(json_get(info, "name"), p->session.client, sizeof(p->session.client));
+	session_note_text(json_get(info, "version"), p->session.client_version, sizeof(p->session.client_version));
 	log_info("session.initialize", "client=%s version=%s", p->session.client, p->session.client_version);
 	p->session.can_answer = server_requests_declared(json_get(rpc->params, "capabilities"));
 	p->session.phase = SESSION_OPENING;
@@ -142,6 +136,7 @@ static bool cancel(struct inbound *in)
 		return is_there;
 	}
 	case INBOUND_LISTING:
+	case INBOUND_DISCOVER:
 		in->is_cancelled = true;
 		return true;
 	case INBOUND_RELAYED:
@@ -167,15 +162,12 @@ bool session_write_discover(struct json_value id, struct buf *out)
 
 static void discover(struct part *p, const struct jsonrpc *rpc)
 {
-	CLEANUP(buf_release) struct buf line = { 0 };
-
-	buf_init(&line, 4096);
-	if (session_write_discover(rpc->id, &line))
-		reply_buf(p, &line);
+	discover_from_client(&p->discover, rpc);
 }
 
 static void list_tools(struct part *p, const struct jsonrpc *rpc)
 {
+	session_note_capabilities(p, rpc);
 	tools_list(&p->tools, rpc);
 }
 
@@ -229,11 +221,20 @@ static const struct method *method_of(const char *name)
 static void dispatch(struct part *p, const struct jsonrpc *rpc)
 {
 	const struct method *m = method_of(rpc->method);
+	CLEANUP(buf_release) struct buf line = { 0 };
+	struct jsonrpc told;
 
-	if (rpc->kind == JSONRPC_REQUEST)
-		m->request(p, rpc);
-	else
+	if (rpc->kind != JSONRPC_REQUEST) {
 		m->notification(p, rpc);
+		return;
+	}
+	if (!m->is_prompt && !session_admits(p, rpc))
+		return;
+	if (session_withholds(p, rpc, &line)) {
+		jsonrpc_read(buf_span(&line), &told);
+		rpc = &told;
+	}
+	m->request(p, rpc);
 }
 
 /* Order is kept: behind one that is held, all are, but for what ends something that is open. */
@@ -246,6 +247,13 @@ static bool must_wait(struct part *p, const struct jsonrpc *rpc)
 	if (strcmp(rpc->method, "notifications/cancelled") == 0)
 		return p->session.held.n > 0 && !inbound_find(&p->inbounds, json_get(rpc->params, "requestId"));
 	return p->session.held.n > 0 || (rpc->kind == JSONRPC_REQUEST && !inbounds_have_room(&p->inbounds));
+}
+
+static void ask_first(struct part *p, const struct jsonrpc *rpc)
+{
+	p->session.phase = SESSION_ASKING;
+	held_add(&p->session.held, rpc->root.text);
+	discover_ask(&p->discover, rpc);
 }
 
 static void message(struct part *p, const struct jsonrpc *rpc);
@@ -282,6 +290,8 @@ static void message(struct part *p, const struct jsonrpc *rpc)
 	case JSONRPC_NOTIFICATION:
 		if (must_wait(p, rpc))
 			held_add(&p->session.held, rpc->root.text);
+		else if (!method_of(rpc->method)->is_prompt && session_must_ask(p, rpc))
+			ask_first(p, rpc);
 		else
 			dispatch(p, rpc);
 		break;

@@ -4,6 +4,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "shim/call.h"
+#include "shim/modern.h"
 #include "shim/reply.h"
 #include "shim/server_requests.h"
 #include "shim/shim.h"
@@ -154,7 +155,8 @@ static void keep_reply(struct call *c, const struct jsonrpc *response)
 	bool is_replaced = false;
 
 	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (!reply_write_call_answer(response, c->in.rpc.id, &line, &is_replaced))
+	if (!reply_write_call_answer(response, c->in.rpc.id, &line, &is_replaced) ||
+	    (is_replaced && c->in.is_modern && !modern_complete(&line)))
 		buf_clear(&line);
 	if (is_replaced) {
 		continued_forget(c);            /* nobody can go on from it */

@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "shim/modern.h"
 #include "shim/reply.h"
 #include "shim/requests.h"
 #include "shim/shim.h"
@@ -42,6 +43,10 @@ static void say_changed(struct tools *t)
 {
 	CLEANUP(buf_release) struct buf line = { 0 };
 
+	if (t->part->session.phase == SESSION_MODERN) {
+		listen_say_tools_changed(t->part);
+		return;
+	}
 	buf_init(&line, 256);
 	if (jsonrpc_write_call(&line, (struct json_value){ 0 }, "notifications/tools/list_changed", (struct span){ 0 }))
 		reply_buf(t->part, &line);
@@ -132,6 +137,16 @@ static void note_client_page(struct tools *t, const struct listing *l, const str
 		take_pages(t, &t->shown_pages, false);
 }
 
+/* For whoever caches it: what rules could change for another agent is this one's alone. */
+static bool write_page(struct listing *l, const struct jsonrpc *answer, const struct tools_view *view, struct buf *out)
+{
+	struct acl_answer a = acl_backend(view->config, &view->who);
+	bool is_private = a.verdict != ACL_ALLOWED || acl_restricts(a.grant, ACL_TOOL);
+
+	return tools_page_rewrite(answer, l->in.rpc.id, view, out, &is_private) &&
+	       (!l->in.is_modern || modern_limit_list(out, is_private));
+}
+
 static void answer_client(struct listing *l, const struct jsonrpc *answer)
 {
 	struct part *p = l->tools->part;
@@ -144,7 +159,7 @@ static void answer_client(struct listing *l, const struct jsonrpc *answer)
 	(void)rules_look(&p->shim->rules);            /* by the rules as they are now, or as they were if they cannot be settled yet */
 	view = view_of(p);
 	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (!tools_page_rewrite(answer, l->in.rpc.id, &view, &line)) {
+	if (!write_page(l, answer, &view, &line)) {
 		buf_clear(&line);
 		l->request.is_replaced = true;
 		if (!reply_write_too_long(l->in.rpc.id, answer->root.text.len, false, &line))
@@ -339,7 +354,7 @@ void tools_notice(struct tools *t, const struct jsonrpc *rpc)
 
 void tools_rules_changed(struct tools *t)
 {
-	if (t->was_shown)
+	if (t->was_shown || t->part->session.phase == SESSION_MODERN)    /* who listens may know them from another process */
 		say_changed(t);
 }
 

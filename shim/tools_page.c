@@ -56,9 +56,10 @@ static enum page_show look(const void *arg, struct json_value tool, struct buf *
 	return write_prefix(view, &acl, name, prefix) ? PAGE_SHOWN : PAGE_FAILED;
 }
 
-bool tools_page_rewrite(const struct jsonrpc *answer, struct json_value id, const struct tools_view *view, struct buf *out)
+bool tools_page_rewrite(const struct jsonrpc *answer, struct json_value id, const struct tools_view *view, struct buf *out,
+                        bool *is_changed)
 {
-	struct page_edit edit = { "tools", look, view };
+	struct page_edit edit = { "tools", look, view, is_changed };
 
 	return page_rewrite(answer, id, &edit, out);
 }

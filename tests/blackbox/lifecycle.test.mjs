@@ -19,14 +19,15 @@ async function setUp(t, rules) {
 const SECOND = 1000 * patience;
 
 describe('lifecycle', suite, () => {
-  test('server/discover is answered with -32601 and does not touch the backend', async (t) => {
+  test('server/discover is answered with -32601 before an older backend, which has no session by it', async (t) => {
     const { backend, place } = await setUp(t);
     const shim = startShim(place);
     const answer = await shim.request('server/discover', {
       _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} },
     }, { id: 'server-discover-probe-1' });
     assert.equal(answer.error.code, -32601, answer.line);
-    assert.equal(backend.requests.length, 0);
+    assert.deepEqual(backend.requests.map((x) => x.message?.method), ['server/discover']);
+    assert.equal(backend.sessions, 0);
     const opening = await shim.initialize();
     assert.ok(opening.result, opening.line);
     assertSaid(await shim.call('echo', { message: 'after the probe' }), 'after the probe');

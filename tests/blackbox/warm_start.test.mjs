@@ -103,7 +103,7 @@ describe('a warm start', suite, () => {
     const lists = holdLists(backend);
     const shim = await openShim(place);
     assert.deepEqual(await listAll(shim), ['a', 'b', 'c']);
-    assert.equal(lists.held.length, 1);
+    await until(() => lists.held.length === 1, { what: 'the list that is fetched behind' });
   });
 
   test('knows the tools of a first call without a listing', async (t) => {

@@ -36,7 +36,7 @@ static char *seen_by(const char *agent, const char *tools)
 	jsonrpc_read(span_of(text), &answer);
 	ck_assert_int_eq(answer.kind, JSONRPC_RESULT);
 	buf_init(&out, 100000);
-	ck_assert(tools_page_rewrite(&answer, (struct json_value){ JSON_STRING, SPAN("\"1\"") }, &view, &out));
+	ck_assert(tools_page_rewrite(&answer, (struct json_value){ JSON_STRING, SPAN("\"1\"") }, &view, &out, NULL));
 	return buf_take(&out);
 }
 

@@ -1,0 +1,242 @@
+#include "shim/discover.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "shim/modern.h"
+#include "shim/reply.h"
+#include "shim/requests.h"
+#include "shim/shim.h"
+
+#define PATIENCE_MS 500                  /* clients wait about 2.5 s before they fall back by themselves; they start their turn meanwhile */
+#define ASKING_MS   10000                /* for our own question ... */
+#define CHILD_MS    30000                /* ... and when a child may have to be installed first (npx) */
+#define LINE_CAP    (64 * 1024)
+
+/* One server/discover on its way: the client's, or ours. */
+struct probe {
+	struct discover *discover;
+	struct list node;
+	struct inbound in;                   /* the client's */
+	struct request request;              /* likewise */
+	struct buf line;                     /* ours; empty = the client's */
+	struct jsonrpc rpc;
+	struct delivery delivery;
+	struct loop_timer patience;
+	bool is_answered, is_said;
+};
+
+static bool is_own(const struct probe *b)
+{
+	return b->line.len > 0;
+}
+
+/* ---- saying -------------------------------------------------------------------------------------------------------------------------- */
+static void say_legacy(struct part *p, struct json_value id)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, LINE_CAP);
+	if (session_write_discover(id, &line))
+		reply_buf(p, &line);
+}
+
+void discover_refuse(struct part *p, const struct jsonrpc *rpc, struct json_value requested)
+{
+	CLEANUP(buf_release) struct buf line = { 0 }, supported = { 0 };
+	bool ok;
+
+	buf_init(&line, LINE_CAP);
+	buf_init(&supported, 256);
+	if (session_has_handshake(p))
+		ok = buf_append_char(&supported, '[') && json_quote(&supported, span_of(p->session.revision)) &&
+		     buf_append_char(&supported, ']');
+	else
+		ok = buf_append_text(&supported, p->discover.era == ERA_LEGACY ? SESSION_OLDER_REVISIONS : "[\"" ERA_MODERN_REVISION "\"]");
+	if (ok && modern_write_unsupported(rpc->id, buf_span(&supported), requested, &line))
+		reply_buf(p, &line);
+}
+
+/* The client hears one answer, in time. */
+static void say(struct probe *b, const struct jsonrpc *answer)
+{
+	struct part *p = b->discover->part;
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	if (is_own(b) || b->is_said)
+		return;
+	b->is_said = true;
+	loop_timer_clear(&b->patience);
+	if (b->in.is_cancelled)
+		return;
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (!answer || era_of_discover(answer) != ERA_MODERN)
+		say_legacy(p, b->in.rpc.id);
+	else if (request_write_answer(p, &b->request, answer, b->in.rpc.id, &line))
+		reply_buf(p, &line);
+}
+
+static void out_of_patience(struct loop_timer *t)
+{
+	struct probe *b = container_of(t, struct probe, patience);
+
+	log_info("discover.slow", "backend=%s: answered for as a server of the older revisions", b->discover->part->name);
+	say(b, NULL);
+}
+
+/* ---- what becomes of a probe ----------------------------------------------------------------------------------------------------------- */
+static void learn(struct discover *d, enum era era)
+{
+	if (era != d->era)
+		log_info("discover.era", "backend=%s era=%s", d->part->name, era == ERA_MODERN ? "2026-07-28" : "older");
+	d->era = era;
+}
+
+static void answered(struct delivery *delivery, const struct jsonrpc *answer)
+{
+	struct probe *b = container_of(delivery, struct probe, delivery);
+
+	b->is_answered = true;
+	learn(b->discover, era_of_discover(answer));
+	if (!is_own(b))
+		request_note(&b->request, answer);
+	say(b, answer);
+}
+
+/* A status that says something of the request, and not of who sends it or how often. */
+static bool is_verdict(const struct delivery_end *end)
+{
+	static const int others[] = { 401, 402, 403, 407, 429 };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (end->http_status == others[i])
+			return false;
+	return end->fate == FATE_REFUSED && end->http_status >= 400;
+}
+
+static void probe_free(struct probe *b)
+{
+	loop_timer_clear(&b->patience);
+	list_remove(&b->node);
+	request_release(&b->request);
+	inbound_release(&b->in);
+	buf_release(&b->line);
+	free(b);
+}
+
+static void done(struct delivery *delivery, const struct delivery_end *end)
+{
+	struct probe *b = container_of(delivery, struct probe, delivery);
+	struct discover *d = b->discover;
+	struct part *p = d->part;
+
+	if (!b->is_answered && is_verdict(end))
+		learn(d, ERA_LEGACY);
+	say(b, NULL);
+	if (!is_own(b))
+		request_ended(p, &b->request, &b->in, (struct request_end){ .delivery = end });
+	probe_free(b);
+	if (d->era != ERA_UNKNOWN || list_is_empty(&d->probes))
+		session_era_known(p);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------------------------------------------- */
+static struct probe *probe_new(struct discover *d)
+{
+	struct probe *b = xcalloc(1, sizeof(*b));
+
+	b->discover = d;
+	list_init(&b->node);
+	loop_timer_init(&b->patience, out_of_patience);
+	return b;
+}
+
+static void probe_send(struct probe *b, const struct jsonrpc *rpc)
+{
+	struct part *p = b->discover->part;
+
+	b->delivery = (struct delivery){ .body = rpc->root.text, .message = rpc, .timeout_ms = p->place.url[0] ? ASKING_MS : CHILD_MS,
+		.answered = answered, .done = done };
+	list_append(&b->discover->probes, &b->node);
+	upstream_send(p->upstream, &b->delivery);
+}
+
+static bool knows_no_better(struct part *p, const struct jsonrpc *rpc)
+{
+	return session_has_handshake(p) || p->discover.era == ERA_LEGACY || era_claim(rpc).kind == JSON_NONE;
+}
+
+void discover_from_client(struct discover *d, const struct jsonrpc *rpc)
+{
+	struct json_value requested = json_get(rpc->meta, ERA_META_VERSION);
+	struct probe *b;
+
+	if (knows_no_better(d->part, rpc)) {
+		if (d->era == ERA_MODERN && requested.kind != JSON_NONE && !session_has_handshake(d->part))
+			discover_refuse(d->part, rpc, requested);
+		else
+			say_legacy(d->part, rpc->id);
+		return;
+	}
+	b = probe_new(d);
+	if (inbound_take(&d->part->inbounds, rpc, INBOUND_DISCOVER, &b->in) != INBOUND_TAKEN) {
+		probe_free(b);
+		session_id_in_use(d->part, rpc);
+		return;
+	}
+	request_begin(&b->request, &b->in.rpc);
+	if (d->era == ERA_UNKNOWN)
+		loop_timer_set(d->part->shim->loop, &b->patience, PATIENCE_MS);
+	probe_send(b, &b->in.rpc);
+}
+
+/* With the envelope of the client's request: a backend may answer by who asks. */
+static bool write_own(struct discover *d, struct json_value meta, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf id = { 0 }, params = { 0 };
+
+	buf_init(&id, 128);
+	buf_init(&params, LINE_CAP);
+	return buf_printf(&id, "\"%s:%u\"", d->id_prefix, ++d->asked) && buf_printf(&params, "{\"_meta\":%.*s}", SPAN_ARGS(meta.text)) &&
+	       jsonrpc_write_call(out, (struct json_value){ JSON_STRING, buf_span(&id) }, "server/discover", buf_span(&params));
+}
+
+void discover_ask(struct discover *d, const struct jsonrpc *rpc)
+{
+	struct probe *b;
+
+	if (!list_is_empty(&d->probes))
+		return;                          /* somebody asks already */
+	b = probe_new(d);
+	buf_init(&b->line, LINE_CAP);
+	if (!write_own(d, rpc->meta, &b->line)) {
+		probe_free(b);
+		session_era_known(d->part);
+		return;
+	}
+	jsonrpc_read(buf_span(&b->line), &b->rpc);
+	probe_send(b, &b->rpc);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------------------------- */
+bool discover_is_idle(const struct discover *d)
+{
+	return list_is_empty(&d->probes);
+}
+
+void discover_give_up(struct discover *d)
+{
+	list_for_each(b, &d->probes, struct probe, node)
+		upstream_cancel(d->part->upstream, &b->delivery);
+}
+
+void discover_init(struct discover *d, struct part *part)
+{
+	unsigned char bytes[8];
+	char hex[17];
+
+	*d = (struct discover){ .part = part };
+	list_init(&d->probes);
+	random_bytes(bytes, sizeof(bytes));     /* so that no client can have an id of ours open */
+	hex_encode(hex, bytes, sizeof(bytes));
+	snprintf(d->id_prefix, sizeof(d->id_prefix), "aegis:era:%s", hex);
+}

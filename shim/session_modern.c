@@ -1,0 +1,105 @@
+/* session_modern - requests that carry their own envelope (MCP 2026-07-28): no handshake, no session at the backend. See session.h. */
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "shim/server_requests.h"
+#include "shim/session.h"
+#include "shim/shim.h"
+
+bool session_has_handshake(const struct part *p)
+{
+	return p->session.phase != SESSION_NEW && p->session.phase != SESSION_ASKING && p->session.phase != SESSION_MODERN;
+}
+
+bool session_must_ask(const struct part *p, const struct jsonrpc *rpc)
+{
+	return p->session.phase == SESSION_NEW && p->discover.era == ERA_UNKNOWN && rpc->kind == JSONRPC_REQUEST &&
+	       era_claim(rpc).kind != JSON_NONE;
+}
+
+/* Not found out: the backend itself says what it thinks of the requests. */
+void session_era_known(struct part *p)
+{
+	if (p->session.phase != SESSION_ASKING)
+		return;
+	p->session.phase = p->discover.era == ERA_UNKNOWN ? SESSION_MODERN : SESSION_NEW;
+	loop_hurry(p->shim->loop);
+}
+
+/* ---- who the client is -------------------------------------------------------------------------------------------------------------- */
+void session_note_text(struct json_value v, char *out, size_t size)
+{
+	CLEANUP(free_charp) char *text = NULL;
+
+	if (json_string_is(v, out))
+		return;                         /* as it mostly is: each request says it */
+	text = json_text(v, size - 1);
+	snprintf(out, size, "%s", text ? text : "");
+}
+
+static void note_client(struct session_state *t, const struct jsonrpc *rpc)
+{
+	struct json_value info = json_get(rpc->meta, ERA_META_CLIENT);
+
+	session_note_text(json_get(info, "name"), t->client, sizeof(t->client));
+	session_note_text(json_get(info, "version"), t->client_version, sizeof(t->client_version));
+}
+
+/* What a backend lists may depend on what the client can do. */
+void session_note_capabilities(struct part *p, const struct jsonrpc *rpc)
+{
+	struct session_state *t = &p->session;
+	uint8_t hash[sizeof(t->capabilities)];
+
+	if (era_claim(rpc).kind == JSON_NONE)
+		return;
+	json_canonical_hash(json_get(rpc->meta, ERA_META_CAN), hash);
+	if (t->has_listed && memcmp(hash, t->capabilities, sizeof(hash)) != 0)
+		tools_cache_drop(&p->tools.cache);
+	memcpy(t->capabilities, hash, sizeof(hash));
+	t->has_listed = true;
+}
+
+static void enter(struct part *p, const struct jsonrpc *rpc)
+{
+	struct session_state *t = &p->session;
+
+	note_client(t, rpc);
+	if (t->revision[0])
+		return;
+	t->phase = SESSION_MODERN;
+	session_note_text(era_claim(rpc), t->revision, sizeof(t->revision));
+	log_info("session.modern", "client=%s version=%s revision=%s", t->client, t->client_version, t->revision);
+}
+
+/* ---- each request -------------------------------------------------------------------------------------------------------------------- */
+bool session_admits(struct part *p, const struct jsonrpc *rpc)
+{
+	struct json_value requested = json_get(rpc->meta, ERA_META_VERSION);
+	bool is_modern = era_claim(rpc).kind != JSON_NONE;
+
+	if (requested.kind == JSON_NONE)
+		return true;
+	if (!is_modern || session_has_handshake(p) || p->discover.era == ERA_LEGACY) {
+		discover_refuse(p, rpc, requested);
+		return false;
+	}
+	enter(p, rpc);
+	return true;
+}
+
+bool session_withholds(struct part *p, const struct jsonrpc *rpc, struct buf *line)
+{
+	const struct config_agent *a = config_agent(p->shim->rules.current->config, p->shim->agent);
+	CLEANUP(buf_release) struct buf names = { 0 };
+
+	if (era_claim(rpc).kind == JSON_NONE || !server_requests_block_any(a))
+		return false;
+	buf_init(line, rpc->root.text.len + 1);
+	buf_init(&names, 4096);
+	if (!server_requests_withhold(a, rpc, json_get(rpc->meta, ERA_META_CAN), line, &names))
+		return false;
+	if (!p->session.has_withheld)
+		log_info("session.withheld", "capabilities=%s", names.data);
+	p->session.has_withheld = true;
+	return true;
+}

@@ -1,0 +1,202 @@
+// A client of the stateless revision 2026-07-28 through the rules, before a backend of the same and before one of the older revisions.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { startBackend, tool } from '../lib/backend.mjs';
+import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
+import { complete, envelope, REVISION, startModern } from '../lib/modern_backend.mjs';
+import { makePlace, simpleRules } from '../lib/place.mjs';
+import { suite } from '../lib/settings.mjs';
+import { openShim, startShim } from '../lib/shim.mjs';
+import { until } from '../lib/until.mjs';
+
+const modern = (shim) => ({
+  ask: (method, params = {}, options) => shim.request(method, { ...params, _meta: { ...envelope(), ...params._meta } }, options),
+  call: (name, args = {}, more = {}, options) => shim.request('tools/call', { name, arguments: args, ...more, _meta: envelope(more.meta) }, options),
+});
+
+async function setUp(t, { rules = {}, tools = ['echo', 'other', 'secret', 'wörk ✓'].map((name) => tool(name)) } = {}) {
+  const backend = await startModern(t, { tools });
+  const place = makePlace(t, simpleRules(backend.url, rules));
+  const shim = startShim(place);
+  const c = modern(shim);
+  const discovered = await c.ask('server/discover');
+  return { backend, place, shim, discovered, ...c };
+}
+
+describe('a modern client, an older backend', suite, () => {
+  test('server/discover is answered at once with an error; the backend hears nothing until initialize', async (t) => {
+    const backend = await startBackend(t);
+    const shim = startShim(makePlace(t, simpleRules(backend.url)));
+    const from = performance.now();
+    const answer = await modern(shim).ask('server/discover', {}, { id: 'server-discover-probe-1' });
+    assert.ok(answer.error, answer.line);
+    assert.ok(performance.now() - from < 2500);
+    const sessions = backend.of('initialize').length;
+    assert.equal(sessions, 0);
+    assert.ok((await shim.initialize()).result);
+    assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+    assert.equal(backend.of('initialize').length, 1);
+  });
+
+  test('a probe on a process of its own leaves no session row and no session at the backend', async (t) => {
+    const backend = await startBackend(t);
+    const place = makePlace(t, simpleRules(backend.url));
+    const probe = startShim(place);
+    await modern(probe).ask('server/discover');
+    assert.equal((await probe.end()).code, 0);
+    assert.equal(backend.sessions, 0);
+    const shim = await openShim(place);
+    assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+  });
+});
+
+describe('a modern client, a modern backend', suite, () => {
+  test('server/discover passes; nothing is initialized', async (t) => {
+    const { backend, discovered } = await setUp(t);
+    assert.deepEqual(discovered.result.supportedVersions, [REVISION]);
+    assert.equal(discovered.result.resultType, 'complete');
+    assert.equal(backend.of('initialize').length, 0);
+  });
+
+  test('headers come from what was judged, names beyond ASCII as base64', async (t) => {
+    const { backend, call, ask } = await setUp(t);
+    await call('echo', { message: 'x' });
+    await call('wörk ✓');
+    await ask('tools/list');
+    const of = (method) => backend.of(method).map((x) => x.req.headers);
+    const [echo, work] = of('tools/call');
+    assert.deepEqual([echo['mcp-protocol-version'], echo['mcp-method'], echo['mcp-name'], echo['mcp-session-id']], [REVISION, 'tools/call', 'echo', undefined]);
+    assert.equal(work['mcp-name'], `=?base64?${Buffer.from('wörk ✓').toString('base64')}?=`);
+    assert.equal(of('tools/list').at(-1)['mcp-method'], 'tools/list');
+  });
+
+  test('a filtered list is private and complete, its order kept; an unfiltered one stays public', async (t) => {
+    const { ask } = await setUp(t, { rules: { grant: 'tool_denylist: [secret]' } });
+    const { result } = await ask('tools/list');
+    assert.deepEqual(result.tools.map((x) => x.name), ['echo', 'other', 'wörk ✓']);
+    assert.equal(result.resultType, 'complete');
+    assert.equal(result.cacheScope, 'private');
+    const open = await setUp(t);
+    assert.equal((await open.ask('tools/list')).result.cacheScope, 'public');
+  });
+
+  test('refusals: an error, or a complete result', async (t) => {
+    const { call, backend } = await setUp(t, { rules: { grant: 'tool_denylist: [secret]' } });
+    assertRefused(await call('secret'), CODE.denied, { reason: 'denied' });
+    const soft = await setUp(t, { rules: { agent: 'deny_as: result', grant: 'tool_denylist: [secret]' } });
+    const { result } = await soft.call('secret');
+    assert.equal(result.isError, true);
+    assert.equal(result.resultType, 'complete');
+    assert.equal(backend.callsOf('secret').length + soft.backend.callsOf('secret').length, 0);
+  });
+
+  const needsInput = (backend, name = 'echo') => {
+    backend.onCall[name] = (x, params) => {
+      if (params.requestState !== 'state-1') return x.result({ resultType: 'input_required', inputRequests: { who: { method: 'elicitation/create', params: { message: 'Who?', requestedSchema: { type: 'object' } } } }, requestState: 'state-1' });
+      return x.result(complete({ content: [{ type: 'text', text: `for ${params.inputResponses.who.content.name}` }] }));
+    };
+  };
+  const retry = { requestState: 'state-1', inputResponses: { who: { action: 'accept', content: { name: 'Ada-private' } } } };
+
+  test('an input_required call and its retry are one use of a limit', async (t) => {
+    const { backend, call } = await setUp(t, { rules: { grant: 'rate_limits: { echo: { window: 1h, max_count: 1 } }' } });
+    needsInput(backend);
+    const first = await call('echo', { a: 1 });
+    assert.equal(first.result.resultType, 'input_required');
+    assert.equal(first.result.requestState, 'state-1');
+    assertSaid(await call('echo', { a: 1 }, retry), 'for Ada-private');
+    assertRefused(await call('echo', { a: 1 }), CODE.limited);
+    assert.equal(backend.callsOf('echo').length, 2);
+  });
+
+  test('a retry with other arguments, another tool or a foreign state is a call of its own', async (t) => {
+    const { backend, call } = await setUp(t, { rules: { grant: 'rate_limits: { "*": { window: 1h, max_count: 1 } }' } });
+    needsInput(backend);
+    await call('echo', { a: 1 });
+    assertRefused(await call('echo', { a: 2 }, retry), CODE.limited);
+    assertRefused(await call('other', { a: 1 }, retry), CODE.limited);
+    assertRefused(await call('echo', { a: 1 }, { ...retry, requestState: 'state-2' }), CODE.limited);
+    assert.equal(backend.arrivals.length, 1);
+  });
+
+  test('the same retry again is a call of its own', async (t) => {
+    const { backend, call } = await setUp(t, { rules: { grant: 'rate_limits: { echo: { window: 1h, max_count: 1 } }' } });
+    needsInput(backend);
+    await call('echo');
+    assertSaid(await call('echo', {}, retry), 'for Ada-private');
+    assertRefused(await call('echo', {}, retry), CODE.limited);
+  });
+
+  test('what the person answered is in no record and no log', async (t) => {
+    const { backend, call, shim, place } = await setUp(t);
+    needsInput(backend);
+    backend.onCall.echo = ((inner) => (x, params) => (params.requestState ? x.result(complete({ content: [] })) : inner(x, params)))(backend.onCall.echo);
+    await call('echo');
+    await call('echo', {}, retry);
+    await shim.end();
+    assert.equal(JSON.stringify(await place.auditRows()).includes('Ada-private'), false);
+    assert.equal(shim.stderr.includes('Ada-private'), false);
+  });
+
+  test('cancel closes the stream of that call; nothing is posted, others go on', async (t) => {
+    const { backend, call, shim } = await setUp(t);
+    let closed = false;
+    backend.onCall.other = (x) => { x.stream(); x.res.on('close', () => { closed = true; }); };
+    call('other', {}, {}, { id: 'long' }).catch(() => {});
+    await until(() => backend.callsOf('other').length === 1, { what: 'the call at the backend' });
+    const posts = backend.requests.length;
+    await shim.notify('notifications/cancelled', { requestId: 'long' });
+    await until(() => closed, { what: 'the end of its stream' });
+    assert.equal(backend.requests.length, posts);
+    assertSaid(await call('echo', { message: 'next' }), 'next');
+  });
+
+  test('a stream that breaks is an error; it is not taken up again', async (t) => {
+    const { backend, call } = await setUp(t);
+    backend.onCall.other = (x) => { x.stream(); x.res.write('id: 7\nretry: 10\ndata:\n\n', () => x.end()); };
+    const answer = await call('other');
+    assert.equal(answer.error.code, CODE.unknown);
+    assert.equal(backend.of('GET').length, 0);
+    assert.equal(backend.callsOf('other').length, 1);
+  });
+
+  test('subscriptions/listen stays open beyond the timeout, brings what comes, ends with its cancel', async (t) => {
+    const backend = await startModern(t, { tools: [tool('echo')] });
+    const place = makePlace(t, `backends: { demo: { url: "${backend.url}", timeout: 500ms } }\nagents: { one: { backends: { demo: { allowed: true } } } }\n`);
+    const shim = startShim(place);
+    const { ask, call } = modern(shim);
+    await ask('server/discover');
+    let stream;
+    backend.onMethod['subscriptions/listen'] = (x) => {
+      stream = x;
+      x.stream();
+      x.event({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { notifications: { toolsListChanged: true }, _meta: { 'io.modelcontextprotocol/subscriptionId': x.message.id } } });
+    };
+    ask('subscriptions/listen', { notifications: { toolsListChanged: true } }, { id: 'l1' }).catch(() => {});
+    await shim.message((m) => m.method === 'notifications/subscriptions/acknowledged');
+    const from = performance.now();
+    while (performance.now() - from < 1500) assertSaid(await call('echo', { message: 'x' }), 'x');
+    stream.res.write(': comment\n\n');
+    stream.event({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', params: { _meta: { 'io.modelcontextprotocol/subscriptionId': 'l1' } } });
+    const note = await shim.message((m) => m.method === 'notifications/tools/list_changed');
+    assert.equal(note.params._meta['io.modelcontextprotocol/subscriptionId'], 'l1');
+    let closed = false;
+    stream.res.on('close', () => { closed = true; });
+    await shim.notify('notifications/cancelled', { requestId: 'l1' });
+    await until(() => closed, { what: 'the end of the stream' });
+  });
+
+  test('new rules: list_changed on the listen stream', async (t) => {
+    const { backend, ask, shim, place, call } = await setUp(t);
+    backend.onMethod['subscriptions/listen'] = (x) => {
+      x.stream();
+      x.event({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { notifications: { toolsListChanged: true }, _meta: { 'io.modelcontextprotocol/subscriptionId': x.message.id } } });
+    };
+    ask('subscriptions/listen', { notifications: { toolsListChanged: true } }, { id: 'l2' }).catch(() => {});
+    await shim.message((m) => m.method === 'notifications/subscriptions/acknowledged');
+    place.writeRules(simpleRules(backend.url, { grant: 'tool_denylist: [secret]' }));
+    await call('echo');
+    const note = await shim.message((m) => m.method === 'notifications/tools/list_changed');
+    assert.equal(note.params._meta['io.modelcontextprotocol/subscriptionId'], 'l2');
+  });
+});
