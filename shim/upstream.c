@@ -1,5 +1,5 @@
 /* upstream - see upstream.h. One table entry per transport. */
-#include "shim/upstream_kind.h"
+#include "shim/translate.h"
 
 static const struct upstream_kind *kind_of(const struct config_backend *b)
 {
@@ -18,7 +18,7 @@ enum err upstream_new(const struct upstream_options *o, struct upstream **out, s
 		problem_set(why, "backend %s: it has neither url nor command", o->backend->name);
 		return ERR_UNSUPPORTED;
 	}
-	return kind->new(o, out, why);
+	return translate_new(o, kind, out, why);
 }
 
 void upstream_free(struct upstream *u)
@@ -29,8 +29,6 @@ void upstream_free(struct upstream *u)
 
 void upstream_send(struct upstream *u, struct delivery *d)
 {
-	d->is_modern = strcmp(d->message->method, "initialize") != 0 && era_claim(d->message).kind != JSON_NONE;
-	d->stays_open = strcmp(d->message->method, "subscriptions/listen") == 0;
 	u->kind->send(u, d);
 }
 
@@ -42,6 +40,16 @@ void upstream_cancel(struct upstream *u, struct delivery *d)
 void upstream_resume(struct upstream *u)
 {
 	u->kind->resume(u);
+}
+
+enum era upstream_era(const struct upstream *u)
+{
+	return translate_era(u);
+}
+
+void upstream_find_era(struct upstream *u, struct era_question *q)
+{
+	translate_find_era(u, q);
 }
 
 void upstream_end(struct upstream *u, int64_t budget_ms, void (*ended)(void *arg), void *arg)

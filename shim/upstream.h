@@ -1,4 +1,5 @@
-/* upstream - one MCP backend as a session sees it, whatever the transport (table upstream_kind). It moves bytes and knows what is
+/* upstream - one MCP backend as a session sees it, whatever the transport (table upstream_kind) and whichever era the backend speaks: a
+ * client of the older revisions is translated before one that knows only 2026-07-28 (translate.h). It moves bytes and knows what is
  * certain about them; it judges nothing. Many deliveries at once; none waits for another.
  *
  * Ownership: a delivery is embedded in its owner and lives until its done, which is called exactly once, last, never from inside
@@ -41,6 +42,7 @@ struct delivery {
 	/* the upstream's: */
 	bool is_modern;                                       /* it carries its own envelope (era.h): framed by what it says */
 	bool stays_open;                                      /* subscriptions/listen: its answer is a stream of notifications */
+	bool is_translated;                                   /* transfer is a struct passage (translate.h) */
 	void *transfer;
 };
 
@@ -70,6 +72,15 @@ void upstream_send(struct upstream *u, struct delivery *d);
  * notifications/cancelled that names it: that one is taken, not posted. */
 void upstream_cancel(struct upstream *u, struct delivery *d);
 void upstream_resume(struct upstream *u);
+
+/* Which era the backend speaks, as far as it has said so: by its answer to server/discover, the client's or ours. */
+enum era upstream_era(const struct upstream *u);
+struct era_question {
+	void (*told)(struct era_question *q, enum era era);   /* once, from loop_turn; UNKNOWN: it could not be asked */
+	struct list node;                                     /* list_remove: told is not called any more */
+};
+/* Asks the backend server/discover, in no session, once for all who ask; what it said holds as long as u. */
+void upstream_find_era(struct upstream *u, struct era_question *q);
 
 /* Ends the session politely (DELETE) within budget_ms, while loop turns go on; ended is called once. */
 void upstream_end(struct upstream *u, int64_t budget_ms, void (*ended)(void *arg), void *arg);
