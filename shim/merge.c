@@ -88,6 +88,7 @@ static void set_level(struct merge *m, const struct jsonrpc *rpc)
 
 static void unknown_request(struct merge *m, const struct jsonrpc *rpc)
 {
+	journal_blocked(&m->members->part->journal, rpc->method, "", "it cannot be told which of several backends it is for");
 	merge_say_error(m, rpc->id, -32601, "with several backends in one session it cannot be told which of them this method is for; "
 	                "start one session per backend (--backend NAME)");
 }
@@ -367,6 +368,7 @@ struct merge *merge_new(struct shim *shim)
 	list_init(&m->fans);
 	merge_asks_init(&m->asks);
 	m->cut = map_new();
+	m->uris = map_new();
 	m->tasks = map_new();
 	random_bytes(bytes, sizeof(bytes));     /* so that no client can have an id of ours open */
 	hex_encode(hex, bytes, sizeof(bytes));
@@ -388,6 +390,7 @@ void merge_free(struct merge *m)
 	inbounds_release(&m->inbounds);
 	merge_asks_release(&m->asks);
 	map_free(m->cut, free);
+	map_free(m->uris, NULL);
 	map_free(m->tasks, NULL);
 	free(m->members);
 	free(m);

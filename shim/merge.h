@@ -59,6 +59,7 @@ struct merge {
 	struct list fans;
 	struct merge_asks asks;
 	struct map *cut;                     /* shown name -> own name, char * */
+	struct map *uris;                    /* URI of a resource that was shown -> struct member; the merge itself = several have it */
 	struct map *tasks;                   /* id of a task -> struct part */
 	unsigned changed;                    /* enum merge_offer: lists the client must be told of */
 	char id_prefix[40];                  /* of our own requests */

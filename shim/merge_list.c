@@ -44,17 +44,26 @@ struct fan {
 /* ---- putting together -------------------------------------------------------------------------------------------------------------- */
 static bool write_item(const struct fan_kind *k, struct member *b, struct json_value item, struct buf *out)
 {
-	struct json_value old = json_get(item, k->key);
-	CLEANUP(buf_release) struct buf shown = { 0 };
-	struct merge_edit e = merge_edit_begin(item.text, out);
+	struct json_value pages[MERGE_MAX_PAGES];
+	struct merge_pair pairs[1 + MERGE_MAX_PAGES] = { { .old = json_get(item, k->key) } };
+	struct buf shown[1 + MERGE_MAX_PAGES];
+	size_t n = 1, pages_n = merge_text_pages(item, pages);
+	bool ok = true;
 
-	buf_init(&shown, ITEM_CAP);
-	if (!k->show(b, old, &shown))
-		return true;                    /* what has no usable name cannot be asked for */
-	if (out->data[out->len - 1] != '[' && !buf_append_char(out, ','))
-		return false;
-	merge_edit_put(&e, old, buf_span(&shown));
-	return merge_edit_end(&e);
+	for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+		buf_init(&shown[i], ITEM_CAP);
+	for (size_t i = 0; i < pages_n; i++) {
+		pairs[n] = (struct merge_pair){ pages[i], { 0 } };
+		n += merge_show_uri(b, pages[i], &shown[n]);
+	}
+	if (k->show(b, pairs[0].old, &shown[0])) {     /* what has no usable name cannot be asked for */
+		for (size_t i = 0; i < n; i++)
+			pairs[i].text = buf_span(&shown[i]);
+		ok = (out->data[out->len - 1] == '[' || buf_append_char(out, ',')) && merge_edit_all(item.text, pairs, n, out);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+		buf_release(&shown[i]);
+	return ok;
 }
 
 static bool write_plain(struct json_value item, struct buf *out)

@@ -4,6 +4,8 @@
 
 #define SEPARATOR  "__"
 #define SCHEME     "aegis:"
+#define UI         "ui://"               /* MCP apps (extension io.modelcontextprotocol/ui): whatever else begins a URI is no page */
+#define UI_SCHEME  UI "aegis."
 #define HASH_BYTES 4
 #define TAIL_BYTES (1 + 2 * HASH_BYTES)  /* _ and the hash in hex */
 #define HEAD_BYTES 8                     /* with less of the name left, cutting it helps nobody */
@@ -70,19 +72,27 @@ bool merge_names_clash(const char *backend, const char *other)
 }
 
 /* ---- URIs --------------------------------------------------------------------------------------------------------------------- */
+static bool begins_with(struct span s, const char *text)
+{
+	size_t n = strlen(text);
+	return s.len >= n && memcmp(s.at, text, n) == 0;
+}
+
 bool merge_uri_write(const char *backend, struct span uri, struct buf *out)
 {
-	return buf_append_text(out, SCHEME) && buf_append_text(out, backend) && buf_append_char(out, '/') && buf_append_span(out, uri);
+	return buf_append_text(out, begins_with(uri, UI) ? UI_SCHEME : SCHEME) && buf_append_text(out, backend) && buf_append_char(out, '/') &&
+	       buf_append_span(out, uri);
 }
 
 bool merge_uri_split(struct span shown, struct span *backend, struct span *uri)
 {
-	size_t n = strlen(SCHEME);
+	bool is_ui = begins_with(shown, UI_SCHEME);
+	size_t n = is_ui ? strlen(UI_SCHEME) : strlen(SCHEME);
 	const char *slash;
 
-	if (shown.len <= n || memcmp(shown.at, SCHEME, n) != 0 || !(slash = memchr(shown.at + n, '/', shown.len - n)))
+	if (!(is_ui || begins_with(shown, SCHEME)) || !(slash = memchr(shown.at + n, '/', shown.len - n)))
 		return false;
 	*backend = (struct span){ shown.at + n, (size_t)(slash - shown.at) - n };
 	*uri = (struct span){ slash + 1, shown.len - (size_t)(slash + 1 - shown.at) };
-	return true;
+	return is_ui == begins_with(*uri, UI);
 }

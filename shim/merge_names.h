@@ -2,7 +2,8 @@
  *
  * Tools and prompts are BACKEND__NAME. What would be longer than 64 bytes, the most that some clients take, is cut and ends in _ and
  * 8 hex digits of the hash of the whole NAME; a backend's own name is never cut, so where it leaves no room the name stays long.
- * Resources are aegis:BACKEND/URI, a URI whose path keeps the backend's own as it is, templates likewise. */
+ * Resources are aegis:BACKEND/URI, a URI whose path keeps the backend's own as it is, templates likewise. Pages of MCP apps, which hosts
+ * know by their scheme, are ui://aegis.BACKEND/ui://... */
 #pragma once
 #include "base/buf.h"
 

@@ -12,6 +12,7 @@
 #define SMALL_CAP  (16 * 1024)
 #define MAX_CUT    16384
 #define MAX_TASKS  4096
+#define MAX_URIS   4096
 
 /* ---- who is meant ---------------------------------------------------------------------------------------------------------------- */
 struct member *merge_member(struct merge *m, const struct part *p)
@@ -47,12 +48,23 @@ bool merge_show_name(struct member *b, struct json_value name, struct buf *out)
 	return json_quote(out, buf_span(&shown));
 }
 
+static void remember_uri(struct member *b, struct span uri)
+{
+	struct merge *m = b->merge;
+	void *who = map_get(m->uris, uri);
+
+	if (who ? who != b : map_size(m->uris) < MAX_URIS)
+		map_set(m->uris, uri, who ? (void *)m : b);
+}
+
 bool merge_show_uri(struct member *b, struct json_value uri, struct buf *out)
 {
 	CLEANUP(free_charp) char *plain = page_name(uri, URI_CAP);
 	CLEANUP(buf_release) struct buf shown = { 0 };
 
 	buf_init(&shown, 2 * URI_CAP);
+	if (plain)
+		remember_uri(b, span_of(plain));
 	return plain && merge_uri_write(b->part->name, span_of(plain), &shown) && json_quote(out, buf_span(&shown));
 }
 
@@ -151,7 +163,6 @@ static struct member *by_backend(struct merge *m, struct span name)
 	return NULL;
 }
 
-/* A URI without our prefix, such as one that stands in a text, can mean only one backend when only one has resources. */
 static struct member *only_with(struct merge *m, unsigned offer)
 {
 	struct member *only = NULL;
@@ -166,15 +177,39 @@ static struct member *only_with(struct merge *m, unsigned offer)
 	return only;
 }
 
+/* A URI without our prefix, such as one that stands in a text: can it mean only one backend? */
+static struct member *by_plain_uri(struct merge *m, struct span uri)
+{
+	struct member *b = only_with(m, OFFER_RESOURCES);
+	void *who = b ? NULL : map_get(m->uris, uri);
+
+	return who && who != m ? who : b;
+}
+
+static void refuse_uri(struct merge *m, const struct jsonrpc *rpc, const char *shown)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "it cannot be told which backend of this session has this resource; its URI begins with aegis:BACKEND/, "
+	         "as in aegis:%s/URI, or for a page of an app with ui://aegis.BACKEND/", m->members->part->name);
+	journal_blocked(&m->members->part->journal, rpc->method, shown && strlen(shown) <= NAME_CAP ? shown : "",
+	                "it cannot be told which of several backends has it");
+	merge_say_error(m, rpc->id, -32602, text);
+}
+
 static void route_uri(struct merge *m, const struct jsonrpc *rpc, struct json_value value)
 {
 	CLEANUP(free_charp) char *shown = page_name(value, URI_CAP);
 	struct span backend, uri = span_of(shown);
-	bool has_prefix = shown && merge_uri_split(uri, &backend, &uri);
-	struct member *b = has_prefix ? by_backend(m, backend) : only_with(m, OFFER_RESOURCES);
+	bool has_prefix = shown && merge_uri_split(span_of(shown), &backend, &uri);
+	struct member *b = NULL;
 
-	if (!shown || !b) {
-		merge_say_error(m, rpc->id, -32602, "no backend of this session has such a resource; a URI looks like aegis:BACKEND/URI");
+	if (has_prefix)
+		b = by_backend(m, backend);
+	else if (shown)
+		b = by_plain_uri(m, uri = span_of(shown));
+	if (!b) {
+		refuse_uri(m, rpc, shown);
 		return;
 	}
 	merge_hurry(b);

@@ -23,17 +23,27 @@ bool merge_edit_end(struct merge_edit *e)
 	return e->ok && buf_append(e->out, e->at, (size_t)(e->end - e->at));
 }
 
-bool merge_edit_two(struct span whole, struct merge_pair a, struct merge_pair b, struct buf *out)
+static int by_place(const void *a, const void *b)
+{
+	const struct merge_pair *x = a, *y = b;
+	return (x->old.text.at > y->old.text.at) - (x->old.text.at < y->old.text.at);
+}
+
+bool merge_edit_all(struct span whole, struct merge_pair *pairs, size_t n, struct buf *out)
 {
 	struct merge_edit e = merge_edit_begin(whole, out);
-	bool is_swapped = a.old.kind != JSON_NONE && b.old.kind != JSON_NONE && b.old.text.at < a.old.text.at;
-	struct merge_pair first = is_swapped ? b : a, second = is_swapped ? a : b;
 
-	if (first.old.kind != JSON_NONE)
-		merge_edit_put(&e, first.old, first.text);
-	if (second.old.kind != JSON_NONE)
-		merge_edit_put(&e, second.old, second.text);
+	qsort(pairs, n, sizeof(*pairs), by_place);
+	for (size_t i = 0; i < n; i++)
+		if (pairs[i].old.kind != JSON_NONE)
+			merge_edit_put(&e, pairs[i].old, pairs[i].text);
 	return merge_edit_end(&e);
+}
+
+bool merge_edit_two(struct span whole, struct merge_pair a, struct merge_pair b, struct buf *out)
+{
+	struct merge_pair pairs[] = { a, b };
+	return merge_edit_all(whole, pairs, ARRAY_LEN(pairs), out);
 }
 
 /* ---- URIs in answers ----------------------------------------------------------------------------------------------------------- */
@@ -48,6 +58,20 @@ static void put_uri(struct merge_edit *e, struct json_value uri, const char *bac
 	buf_init(&quoted, 12 * URI_CAP);
 	e->ok = e->ok && merge_uri_write(backend, span_of(plain), &shown) && json_quote(&quoted, buf_span(&shown));
 	merge_edit_put(e, uri, buf_span(&quoted));
+}
+
+size_t merge_text_pages(struct json_value tool, struct json_value out[MERGE_MAX_PAGES])
+{
+	struct json_value meta = json_get(tool, "_meta");
+	const struct json_value all[MERGE_MAX_PAGES] = {
+		json_get(json_get(meta, "ui"), "resourceUri"), json_get(meta, "ui/resourceUri"), json_get(meta, "openai/outputTemplate"),
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i].kind == JSON_STRING)
+			out[n++] = all[i];
+	return n;
 }
 
 static void put_block(struct merge_edit *e, struct json_value block, const char *backend)

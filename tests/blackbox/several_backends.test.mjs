@@ -233,6 +233,39 @@ describe('several backends', suite, () => {
       assert.equal((await shim.request('resources/read', { uri: 'file:///x' })).error.code, CODE.params, 'whose it is cannot be told');
     });
 
+    test('of resources that stand in a text without their prefix are found where only one backend has them', async (t) => {
+      const { a, b, shim, place } = await setUp(t, { a: { capabilities: ALL }, b: { capabilities: ALL } });
+      a.onMethod['resources/list'] = (x) => x.result({ resources: [{ uri: 'mem:both', name: 'x' }, { uri: 'mem:a', name: 'y' }] });
+      b.onMethod['resources/list'] = (x) => x.result({ resources: [{ uri: 'mem:both', name: 'x' }] });
+      for (const one of [a, b]) one.onMethod['resources/read'] = (x) => x.result({ contents: [{ uri: x.message.params.uri, text: 'here' }] });
+      assert.equal((await shim.request('resources/read', { uri: 'mem:a' })).error.code, CODE.params, 'not seen yet');
+      await shim.request('resources/list');
+      assert.equal((await shim.request('resources/read', { uri: 'mem:a' })).result.contents[0].text, 'here');
+      assert.deepEqual([a.of('resources/read').length, b.of('resources/read').length], [1, 0]);
+      const { error } = await shim.request('resources/read', { uri: 'mem:both' });
+      assert.equal(error.code, CODE.params);
+      assert.match(error.message, /cannot be told which backend.*aegis:a\/URI/);
+      const isOnRecord = async () => (await place.storedRows()).some((row) => row.tool === 'mem:a' && row.body.method === 'resources/read');
+      await until(isOnRecord, { what: 'a row of what was refused' });
+    });
+
+    test('of the pages of apps stay ui:// and lead back', async (t) => {
+      const page = 'ui://weather/app.html';
+      const metas = [{ ui: { resourceUri: page, visibility: ['model'] } }, { 'ui/resourceUri': page, x: { uri: page } }, { 'openai/outputTemplate': page }, { ui: { resourceUri: 5 } }];
+      const tools = metas.map((_meta, n) => ({ _meta, ...tool(`show${n}`) }));
+      const { b, shim } = await setUp(t, { a: { tools, capabilities: ALL }, b: { tools, capabilities: ALL } });
+      b.onMethod['resources/read'] = (x) => x.result({ contents: [{ uri: x.message.params.uri, mimeType: 'text/html;profile=mcp-app', text: '<p>' }] });
+      const listed = (await shim.request('tools/list')).result.tools.slice(4).map((one) => one._meta);
+      const shown = 'ui://aegis.b/ui://weather/app.html';
+      assert.deepEqual(listed, [
+        { ui: { resourceUri: shown, visibility: ['model'] } }, { 'ui/resourceUri': shown, x: { uri: page } }, { 'openai/outputTemplate': shown }, metas[3],
+      ]);
+      assert.equal(new URL(shown).href, shown);
+      const { contents } = (await shim.request('resources/read', { uri: shown })).result;
+      assert.deepEqual([contents[0].uri, b.of('resources/read')[0].message.params.uri], [shown, page]);
+      assert.equal((await shim.request('resources/read', { uri: page })).error.code, CODE.params, 'both have it');
+    });
+
     test('in results and updates too', async (t) => {
       const { a, b, shim } = await setUp(t, { a: { capabilities: ALL }, b: { capabilities: ALL } });
       const content = [{ type: 'text', text: '"uri"' }, { type: 'resource_link', uri: 'b:1', name: 'l' }, { type: 'resource', resource: { uri: 'b:2', text: 't' } }];

@@ -140,10 +140,12 @@ describe('several backends', suite, () => {
     });
 
     test('a method that names no backend is not guessed at', async (t) => {
-      const { shim } = await setUp(t, { a: {}, b: {} });
+      const { a, b, shim, place } = await setUp(t, { a: {}, b: {} });
       const { error } = await shim.request('x/unknown');
       assert.equal(error.code, -32601);
       assert.match(error.message, /--backend/);
+      assert.deepEqual([a.of('x/unknown').length, b.of('x/unknown').length], [0, 0]);
+      await until(async () => (await place.storedRows()).some((row) => row.verdict === 'blocked' && row.body.method === 'x/unknown'), { what: 'its row' });
     });
   });
 

@@ -141,6 +141,20 @@ START_TEST(a_uri_leads_back_to_its_backend_and_to_itself)
 }
 END_TEST
 
+START_TEST(a_page_of_an_app_keeps_its_scheme)
+{
+	struct buf out;
+	struct span backend, uri;
+
+	buf_init(&out, 4096);
+	ck_assert(merge_uri_write("b", SPAN("ui://weather/app.html"), &out));
+	ck_assert_str_eq(out.data, "ui://aegis.b/ui://weather/app.html");
+	ck_assert(merge_uri_split(buf_span(&out), &backend, &uri));
+	ck_assert(span_is(backend, "b") && span_is(uri, "ui://weather/app.html"));
+	buf_release(&out);
+}
+END_TEST
+
 START_TEST(a_uri_without_the_prefix_is_not_split)
 {
 	struct span backend, uri;
@@ -149,6 +163,8 @@ START_TEST(a_uri_without_the_prefix_is_not_split)
 	ck_assert(!merge_uri_split(SPAN("aegis:"), &backend, &uri));
 	ck_assert(!merge_uri_split(SPAN("aegis:demo"), &backend, &uri));
 	ck_assert(!merge_uri_split(SPAN("AEGIS:demo/x"), &backend, &uri));
+	ck_assert(!merge_uri_split(SPAN("ui://aegis.b/x"), &backend, &uri));
+	ck_assert(!merge_uri_split(SPAN("aegis:b/ui://x"), &backend, &uri));
 	ck_assert(!merge_uri_split((struct span){ 0 }, &backend, &uri));
 }
 END_TEST
@@ -180,6 +196,7 @@ Suite *suite(void)
 	suite_add_tcase(s, t);
 	t = tcase_create("uris");
 	tcase_add_loop_test(t, a_uri_leads_back_to_its_backend_and_to_itself, 0, ARRAY_LEN(uris));
+	tcase_add_test(t, a_page_of_an_app_keeps_its_scheme);
 	tcase_add_test(t, a_uri_without_the_prefix_is_not_split);
 	tcase_add_test(t, a_cap_that_would_be_passed_is_an_answer);
 	suite_add_tcase(s, t);
