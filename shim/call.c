@@ -103,6 +103,7 @@ struct terms call_terms(const struct call *c)
 		.config_path = c->shim->rules.path,
 		.config_generation = c->rules->generation,
 		.is_held_after_unknown = c->rules->config->on_unknown == ON_UNKNOWN_HOLD,
+		.on_unknown_hold_ms = c->rules->config->on_unknown_hold_ms,
 		.uid = c->shim->uid,
 		.client = c->record.client,
 	};

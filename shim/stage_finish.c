@@ -67,7 +67,6 @@ static void ask_settle(struct call *c, struct store *store)
 		.is_refund = is_refund(c),
 		.is_unknown = c->outcome.kind == OUTCOME_UNKNOWN,
 		.left_tick_ms = c->flight.left_tick_ms,
-		.on_unknown_hold_ms = c->rules->config->on_unknown_hold_ms,
 		.evidence = &c->evidence,
 	};
 	c->op.is_kept = true;

@@ -196,6 +196,8 @@ static void carry_over(struct repair *r)
 		{ "flight",
 			"calls under way: some cannot be read, nobody knows what became of them" },
 		{ "unknown", "calls of unknown outcome: some cannot be read" },
+		{ "brake", "brakes: some cannot be read; aegisctl pause --list shows what is still paused" },
+		{ "cooldown", NULL },
 	};
 	if (!r->old)
 		return;

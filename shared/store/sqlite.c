@@ -44,8 +44,7 @@ static const struct store_clock machine_clock = {
 
 static void store_free(struct store *s)
 {
-	if (s->wake)
-		wake_close(s->wake);
+	wake_close(s->wake);
 	file_close(s);
 	wal_free(s->wal);
 	if (s->gate)

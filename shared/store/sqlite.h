@@ -4,6 +4,7 @@
  *   sqlite_clock.c  the Aegis clock            sqlite_limits.c  counting
  *   sqlite_flight.c commit point, outcome      sqlite_reap.c    what the dead leave
  *   sqlite_wait.c   calls that must wait       sqlite_approval*.c, sqlite_vote.c: people's word
+ *   sqlite_switch.c brakes, cool-downs, unknown outcomes
  *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
  * An operation's carry_out runs inside the gate and inside the transaction. It checks first and writes last, so that a refused one
  * has written nothing; after a fault (sqlite_db.h) the whole transaction is rolled back. */
@@ -20,7 +21,7 @@
 #define KEYS_SEPARATOR '\x1e'
 #define KEYS_MAX_BYTES (64 * 1024)            /* LIMITS_MAX_CLAIMS keys of names and globs that config has capped */
 #define OWNER_APPROVAL (-1)                   /* of a hold that belongs to an approval, whoever waits; process numbers begin at 1 */
-#define WAKES_MAX      64                     /* processes one transaction wakes by name; more: the rest look within a second */
+#define WAKES_MAX      1024                     /* processes one transaction wakes by name; more: the rest look within a second */
 
 struct meta {
 	int64_t min_writer, schema, high_tick, high_at, is_synced, lost_tick, full_tick;
@@ -112,6 +113,7 @@ void turn_init(struct store *s);
 void turn_last(struct store *s, int wait_ms);     /* one more try, then every op is told and the database closed */
 /* Inside a transaction: after its commit and before anybody is told, that process is to look again. Ourselves too: every op is told then. */
 void wake_later(struct store *s, int64_t number);
+void wake_everyone(struct store *s);              /* every session there is */
 /* For reading verbs: fails when the database is not ours any more. */
 MUST_USE enum err read_begin(struct store *s);
 MUST_USE enum err read_end(struct store *s);
@@ -147,7 +149,16 @@ void holds_move(struct store *s, const char *from, const char *to, int64_t owner
 enum go { GO_ON, GO_CONFIG_CHANGED, GO_BRAKED, GO_COOLING, GO_AFTER_UNKNOWN };
 enum go terms_look(struct store *s, const struct call_facts *f, const struct terms *t, struct obstacle *why);
 /* Its owner is dead or late: the flight ends, its uses are stamped now, the call is UNKNOWN. */
-void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner, int64_t hold_ms);
+void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner);
+
+/* ---- sqlite_switch.c: inside a transaction or between read_begin and read_end; s->now is set ---- */
+enum go switches_look(struct store *s, const struct call_facts *f, const struct terms *t, struct obstacle *why);
+bool brake_covers(struct store *s, const struct call_facts *f, struct obstacle *why);   /* why may be NULL */
+bool brake_scope_covers(const char *scope, const char *subject, const struct call_facts *f);
+int64_t cooldown_left_ms(struct store *s, const char *backend);    /* 0: none */
+bool cooldown_put(struct store *s, const char *backend, const char *cause, int64_t for_ms);   /* false: one that lasts longer stays */
+void unknown_put(struct store *s, const struct call_facts *f, int64_t hold_ms);
+bool unknown_settle(struct store *s, const char *call, const char *by, bool was_done);   /* false: no such, or settled before */
 
 /* ---- sqlite_wait.c ---- */
 /* All windows or none, held under that name. */

@@ -13,11 +13,10 @@ static bool is_in_force(struct store *s, const struct terms *t)
 
 enum go terms_look(struct store *s, const struct call_facts *f, const struct terms *t, struct obstacle *why)
 {
-	(void)f;
 	*why = (struct obstacle){ .until_ms = -1 };
 	if (t && t->config_path && !is_in_force(s, t))
 		return GO_CONFIG_CHANGED;
-	return GO_ON;
+	return switches_look(s, f, t, why);
 }
 
 static void flight_put(struct store *s, const struct commit *c, uint64_t intent_seq)
@@ -32,7 +31,8 @@ static void flight_put(struct store *s, const struct commit *c, uint64_t intent_
 	db_run(&s->db, SQL_FLIGHT_PUT,
 		BIND(text(f->id), num(owner), text(f->tenant), text(f->agent), text(f->backend),
 			text(f->tool), hash_of(f->args_hash), num((int64_t)intent_seq), num(now),
-			num(now + c->deadline_ms), text_of(buf_span(&keys))));
+			num(now + c->deadline_ms), text_of(buf_span(&keys)),
+			num(c->terms ? c->terms->on_unknown_hold_ms : 0)));
 	buf_release(&keys);
 }
 
@@ -114,6 +114,7 @@ enum err store_flight_is_ours(struct store *s, const char *call, uint32_t epoch,
 struct flight {
 	bool is_there;
 	int64_t started_tick, stamped_tick; /* stamped_tick 0: its uses are open */
+	int64_t unknown_hold_ms;
 	char *keys;                         /* owned */
 };
 
@@ -124,6 +125,7 @@ static struct flight flight_of(sqlite3_stmt *q)
 		.started_tick = sqlite3_column_int64(q, 0),
 		.stamped_tick = sqlite3_column_int64(q, 1),
 		.keys = xstrdup(column_text(q, 2)),
+		.unknown_hold_ms = sqlite3_column_int64(q, 3),
 	};
 }
 
@@ -183,23 +185,12 @@ void store_stamp(struct store *s, struct op *op, struct stamp *st)
 	turn_submit(s, op, stamp_carry_out, st);
 }
 
-static void flight_is_unknown(struct store *s, const struct call_facts *f, int64_t hold_ms)
-{
-	db_run(&s->db, SQL_UNKNOWN_PUT,
-		BIND(text(f->id), text(f->tenant), text(f->agent), text(f->backend), text(f->tool),
-			hash_of(f->args_hash), num(s->now.tick_ms), num(s->now.wall_ms),
-			num(s->now.tick_ms + hold_ms)));
-}
-
 /* Somebody else called it UNKNOWN meanwhile: its use stays, but what became of it is known after
  * all. */
 static void settle_late(struct store *s, const struct settle *e)
 {
-	const char *as = e->is_refund ? "not_done" : "done";
-
 	if (!e->is_unknown)
-		db_run(&s->db, SQL_UNKNOWN_SETTLE,
-			BIND(text(e->call->id), num(s->now.wall_ms), text(s->session), text(as)));
+		unknown_settle(s, e->call->id, s->session, !e->is_refund);
 }
 
 static void settle_uses(struct store *s, struct settle *e, struct flight *f)
@@ -229,8 +220,10 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 		settle_late(s, e);
 	FAILPOINT(SETTLE_USES);
 	if (f.is_there && e->is_unknown)
-		flight_is_unknown(s, e->call, e->on_unknown_hold_ms);
+		unknown_put(s, e->call, f.unknown_hold_ms);
 	FAILPOINT(SETTLE_UNKNOWN);
+	if (e->cooldown_ms > 0)
+		cooldown_put(s, e->call->backend, e->cooldown_cause, e->cooldown_ms);
 	if (e->evidence)
 		audit_append(s, e->evidence);
 	FAILPOINT(SETTLE_WRITTEN);
@@ -245,7 +238,7 @@ void store_settle(struct store *s, struct op *op, struct settle *e)
 
 /* ---- found by somebody else ---- */
 
-void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner, int64_t hold_ms)
+void flight_give_up(struct store *s, const struct call_facts *call, uint32_t owner)
 {
 	struct flight f = flight_end(s, call->id, owner);
 	struct uses u = { .call = call->id, .keys = f.keys, .tick = TICK_OPEN };
@@ -253,7 +246,7 @@ void flight_give_up(struct store *s, const struct call_facts *call, uint32_t own
 	if (f.is_there) {
 		if (f.stamped_tick == 0)
 			uses_stamp(s, &u, s->now.tick_ms);
-		flight_is_unknown(s, call, hold_ms);
+		unknown_put(s, call, f.unknown_hold_ms);
 	}
 	free(f.keys);
 }

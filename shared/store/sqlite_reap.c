@@ -5,8 +5,6 @@
 #include "base/xalloc.h"
 
 #define OWNERS_AT_ONCE 1024
-/* The default of on_unknown_hold: the rules of the dead are not known. */
-#define UNKNOWN_HOLD_MS (10 * 60 * 1000)
 
 /* ---- one lost call ---- */
 
@@ -78,7 +76,7 @@ static void give_up(struct store *s, const struct lost *l, const char *cause)
 
 	snprintf(call.id, sizeof(call.id), "%s", l->call);
 	memcpy(call.args_hash, l->args_hash, sizeof(call.args_hash));
-	flight_give_up(s, &call, l->owner, UNKNOWN_HOLD_MS);
+	flight_give_up(s, &call, l->owner);
 	FAILPOINT(REAP_FLIGHT);
 	testify(s, l, cause);
 }

@@ -40,6 +40,7 @@
 	SQL(SESSION_PUT,     "INSERT OR REPLACE INTO session (id, number, kind, agent, level, uid, tenant, client,"             \
 	                     " client_version, backend, pid, program_version, started_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")          \
 	SQL(SESSION_DROP,    "DELETE FROM session WHERE number = ?1")                                                           \
+	SQL(SESSIONS,        "SELECT number FROM session")                                                                      \
 	SQL(SESSION_NUMBER,  "SELECT number FROM session WHERE id = ?1")                                                        \
 	SQL(OWNERS,          "SELECT number FROM session UNION SELECT owner FROM flight"                                        \
 	                     " UNION SELECT owner FROM limit_entry WHERE tick = 9223372036854775807 AND owner > 0"              \
@@ -68,11 +69,11 @@
 	SQL(HELD_DROP,       "DELETE FROM limit_entry WHERE owner = ?1 AND tick = 9223372036854775807")                         \
 	/* calls under way and unknown */                                                                                       \
 	SQL(FLIGHT_PUT,      "INSERT INTO flight (call, owner, tenant, agent, backend, tool, args_hash, intent_seq,"            \
-	                     " started_tick, deadline_tick, keys) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                 \
-	SQL(FLIGHT_GET,      "SELECT started_tick, stamped_tick, keys FROM flight WHERE call = ?1 AND owner = ?2")              \
+	                     " started_tick, deadline_tick, keys, unknown_hold_ms) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")     \
+	SQL(FLIGHT_GET,      "SELECT started_tick, stamped_tick, keys, unknown_hold_ms FROM flight WHERE call = ?1 AND owner = ?2") \
 	SQL(FLIGHT_DROP,     "DELETE FROM flight WHERE call = ?1 AND owner = ?2")                                               \
 	SQL(FLIGHT_STAMP,    "UPDATE flight SET stamped_tick = ?3 WHERE call = ?1 AND owner = ?2 AND stamped_tick = 0"          \
-	                     " RETURNING started_tick, 0, keys")                                                                \
+	                     " RETURNING started_tick, 0, keys, unknown_hold_ms")                                               \
 	SQL(FLIGHT_IS,       "SELECT 1 FROM flight WHERE call = ?1 AND owner = ?2 AND intent_seq & 0xffffffff = ?3")            \
 	SQL(FLIGHT_OF,       "SELECT owner, call, tenant, agent, backend, tool, args_hash FROM flight"                          \
 	                     " WHERE owner = ?1 LIMIT 1")                                                                       \
@@ -82,6 +83,13 @@
 	                     " hold_until_tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT (call) DO NOTHING")             \
 	SQL(UNKNOWN_SETTLE,  "UPDATE unknown SET settled_at = ?2, settled_by = ?3, settled_as = ?4"                             \
 	                     " WHERE call = ?1 AND settled_at IS NULL")                                                         \
+	SQL(UNKNOWN_IS,      "SELECT 1 FROM unknown WHERE call = ?1")                                                           \
+	SQL(UNKNOWN_SAME,    "SELECT call, since_at, hold_until_tick FROM unknown WHERE tenant = ?1 AND agent = ?2"             \
+	                     " AND backend = ?3 AND tool = ?4 AND args_hash = ?5 AND settled_at IS NULL"                        \
+	                     " AND hold_until_tick > ?6 ORDER BY hold_until_tick DESC LIMIT 1")                                 \
+	SQL(UNKNOWNS,        "SELECT call, agent, backend, tool, since_at, hold_until_tick, settled_at, settled_by, settled_as," \
+	                     " args_hash FROM unknown WHERE ?1 = 0 OR settled_at IS NULL ORDER BY since_tick, call")            \
+	SQL(UNKNOWN_FORGET,  "DELETE FROM unknown WHERE hold_until_tick < ?1")                                                  \
 	/* approvals */                                                                                                           \
 	SQL(APPROVAL_BY_ID,  "SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE a.id = ?1")                                    \
 	SQL(APPROVAL_BY_SHORT,"SELECT " APPROVAL_COLUMNS " FROM approval AS a WHERE a.short = ?1")                                \
@@ -123,6 +131,19 @@
 	SQL(VOTE_PUT,        "INSERT INTO approval_vote (approval, voter, verdict, means, origin, reason, is_late, at)"           \
 	                     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT DO UPDATE SET verdict = ?3, means = ?4, origin = ?5, reason = ?6, at = ?8") \
 	SQL(VOTERS_FOR,      "SELECT voter FROM approval_vote WHERE approval = ?1 AND verdict = 'approve' AND is_late = 0 ORDER BY at") \
+	/* what stops calls for a time */                                                                                       \
+	SQL(SWITCHES,        "SELECT EXISTS (SELECT 1 FROM brake),"                                                             \
+	                     " ifnull((SELECT until_tick FROM cooldown WHERE backend = ?1), 0)")                                \
+	SQL(BRAKES,          "SELECT scope, subject, by, reason, since_at FROM brake ORDER BY since_tick, scope, subject")      \
+	SQL(BRAKE_PUT,       "INSERT INTO brake (scope, subject, by, reason, since_at, since_tick)"                             \
+	                     " VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT (scope, subject) DO NOTHING")                             \
+	SQL(BRAKE_DROP,      "DELETE FROM brake WHERE scope = ?1 AND subject = ?2")                                             \
+	SQL(COOLDOWN_GET,    "SELECT until_tick, cause FROM cooldown WHERE backend = ?1")                                       \
+	SQL(COOLDOWN_PUT,    "INSERT INTO cooldown (backend, until_tick, cause) VALUES (?1, ?2, ?3) ON CONFLICT (backend)"      \
+	                     " DO UPDATE SET until_tick = ?2, cause = ?3 WHERE until_tick < ?2")                                \
+	SQL(COOLDOWN_DROP,   "DELETE FROM cooldown WHERE backend = ?1")                                                         \
+	SQL(COOLDOWN_FORGET, "DELETE FROM cooldown WHERE until_tick <= ?1")                                                     \
+	SQL(COOLDOWNS,       "SELECT backend, cause, until_tick FROM cooldown WHERE until_tick > ?1 ORDER BY backend")          \
 	/* tools as listed last */                                                                                              \
 	SQL(TOOLS_GET,       "SELECT page, body, digest FROM tools_cache WHERE tenant = ?1 AND backend = ?2 AND credential = ?3" \
 	                     " AND revision = ?4 AND fetched_tick >= ?5 ORDER BY page")                                         \

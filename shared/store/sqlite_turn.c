@@ -195,6 +195,14 @@ void wake_later(struct store *s, int64_t number)
 		s->wakes[s->wakes_n++] = (uint32_t)number;
 }
 
+void wake_everyone(struct store *s)
+{
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_SESSIONS, NO_BIND);
+
+	while (db_row(&s->db, q))
+		wake_later(s, sqlite3_column_int64(q, 0));
+}
+
 static void wake_others(struct store *s, bool is_committed)
 {
 	if (is_committed && !s->wake)

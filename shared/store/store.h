@@ -116,6 +116,7 @@ struct terms {
 	const char *config_path;                /* NULL: none asked (tests) */
 	uint64_t config_generation;
 	bool is_held_after_unknown;             /* on_unknown: hold */
+	int64_t on_unknown_hold_ms;
 	uid_t uid;                              /* who the agent runs as, and with which client: people see it */
 	const char *client;
 };
@@ -147,8 +148,9 @@ enum hold_answer {
 	HOLD_TOO_MANY_PENDING, HOLD_TOO_MANY_ASKS, HOLD_REFUSED_RECENTLY,   /* retry_after_ms */
 	HOLD_QUEUE_FULL,
 };
-/* What stops calls for a time. until_ms: from now; -1 = until somebody ends it. */
-struct obstacle { char text[160]; int64_t until_ms; char call[ID_SIZE]; };
+/* What stops calls for a time. text: a clause (brake: who or what is paused, and why; cool-down: its cause). until_ms: from now; -1 =
+ * until somebody ends it. call: the one of unknown outcome. since_at_ms: wall time; 0 = not known. */
+struct obstacle { char text[400]; int64_t until_ms, since_at_ms; char call[ID_SIZE]; };
 struct hold {
 	const struct call_facts *call;
 	struct claim_set limits;
@@ -255,11 +257,16 @@ MUST_USE enum err store_approval_next_due(struct store *s, int64_t *in_ms);     
 
 /* ---- brake, cool-down, unknown ---------------------------------------------------------------------------------------------------- */
 struct brake { const char *scope, *subject, *by, *reason; int64_t since_at_ms; };
+/* scope: all (subject ""), agent, backend, tool (subject a glob of the backend's own tool names), room. */
 struct brake_set { struct brake brake; bool is_on; const struct evidence *evidence; bool was_changed; /* out */ };
-void store_brake_set(struct store *s, struct op *op, struct brake_set *b);      /* freezes and thaws approvals, wakes whom it concerns */
+/* Freezes and thaws approvals, wakes every session. answer: was_changed. The first who pauses is the one on record. FULL. */
+void store_brake_set(struct store *s, struct op *op, struct brake_set *b);
 typedef bool brake_fn(void *arg, const struct brake *b);
 MUST_USE enum err store_brake_list(struct store *s, brake_fn *fn, void *arg);
 struct cooldown { const char *backend, *cause; int64_t left_ms; };
+/* for_ms 0 ends it. A longer one that is in force stays. Wakes every session when something changed (answer: was_changed). */
+struct cooldown_set { const char *backend, *cause; int64_t for_ms; const struct evidence *evidence; bool was_changed; /* out */ };
+void store_cooldown_set(struct store *s, struct op *op, struct cooldown_set *c);
 typedef bool cooldown_fn(void *arg, const struct cooldown *c);
 MUST_USE enum err store_cooldown_list(struct store *s, cooldown_fn *fn, void *arg);
 
@@ -268,7 +275,12 @@ typedef bool unknown_fn(void *arg, const struct unknown_row *u);
 MUST_USE enum err store_unknown_list(struct store *s, bool is_open_only, unknown_fn *fn, void *arg);
 enum unknown_answer { UNKNOWN_SETTLED, UNKNOWN_SETTLED_BEFORE, UNKNOWN_NO_SUCH };
 struct unknown_settle { const char *call, *by; bool was_done; const struct evidence *evidence; };
+/* call: the whole id. The same call is no longer held; a place of a limit is not given back, whatever was_done says. FULL. */
 void store_unknown_settle(struct store *s, struct op *op, const struct unknown_settle *u);
+
+/* A plain read without the gate: what stands in this call's way now. Only the commit point decides. */
+enum obstacle_kind { OBSTACLE_NONE, OBSTACLE_BRAKE, OBSTACLE_COOLDOWN, OBSTACLE_UNKNOWN };
+MUST_USE enum err store_obstacle_look(struct store *s, const struct call_facts *f, const struct terms *t, enum obstacle_kind *kind, struct obstacle *out);
 
 /* ---- the commit point and its end ------------------------------------------------------------------------------------------ */
 /* One operation immediately before the first byte: generation in force, no brake, no cool-down, nothing unknown in the way, ticket first
@@ -311,9 +323,9 @@ struct settle {
 	bool is_refund;                         /* gives the places back */
 	bool is_unknown;                        /* recorded as UNKNOWN */
 	int64_t left_tick_ms;                   /* -1: not known, the time of settling counts */
-	int64_t on_unknown_hold_ms;
 	uint64_t ticket;                        /* 0: none; its slot is free after a delay drawn now */
 	int64_t cooldown_ms;                    /* > 0: the backend asked to be left alone for so long, capped by the caller */
+	const char *cooldown_cause;             /* a clause, e.g. "it answered HTTP 429" */
 	const struct evidence *evidence;        /* outcome row */
 	int64_t use_tick;                       /* out: where its uses stand; 0: not known, or given back */
 };

@@ -164,7 +164,9 @@ struct job {
 	struct claim_set claims;
 	struct evidence intent, outcome;
 	struct op op;
+	const struct terms *terms;                /* the rules it is judged by; NULL: none */
 	struct limit_refusal why;
+	struct obstacle obstacle;
 	uint32_t epoch;
 };
 
@@ -198,13 +200,15 @@ static inline void job_release(struct job *j)
 static inline int job_commit_as(struct job *j, bool is_holding)
 {
 	struct commit c = {
-		.call = &j->facts, .limits = j->claims, .is_holding = is_holding, .deadline_ms = 10 * MINUTE, .intent = &j->intent,
+		.call = &j->facts, .limits = j->claims, .terms = j->terms, .is_holding = is_holding, .deadline_ms = 10 * MINUTE,
+		.intent = &j->intent,
 	};
 
 	j->op = (struct op){ 0 };
 	store_commit(j->kit->store, &j->op, &c);
 	op_finish(j->kit->store, &j->op);
 	j->why = c.why;
+	j->obstacle = c.obstacle;
 	j->epoch = c.epoch;
 	return j->op.err != OK ? (int)j->op.err : j->op.answer;
 }
@@ -216,7 +220,7 @@ static inline int job_commit(struct job *j)
 
 static inline int job_hold(struct job *j)
 {
-	struct hold h = { .call = &j->facts, .limits = j->claims };
+	struct hold h = { .call = &j->facts, .limits = j->claims, .terms = j->terms };
 
 	j->op = (struct op){ 0 };
 	store_hold(j->kit->store, &j->op, &h);

@@ -77,3 +77,6 @@ CREATE TABLE brake (                     -- subject: '' with scope all
 CREATE TABLE cooldown (                  -- the backend asked to be left alone (429, Retry-After)
   backend TEXT PRIMARY KEY, until_tick INTEGER NOT NULL, cause TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- ---------------------------------------------------------------- calls under way
+ALTER TABLE flight ADD COLUMN unknown_hold_ms INTEGER NOT NULL DEFAULT 600000;   -- on_unknown_hold: who finds its owner dead knows no config
