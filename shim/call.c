@@ -25,6 +25,7 @@ static struct call *call_make(struct part *p)
 	id_new(c->facts.id, now);
 	c->record.received_at_ms = now;
 	c->flight.left_tick_ms = -1;
+	waiting_init(&c->waiting);
 	return c;
 }
 
@@ -97,6 +98,13 @@ enum step call_refuse_store(struct call *c, const char *why)
 	                   "The call was not executed.", why);
 }
 
+enum step call_defer(struct call *c, int64_t retry_after_ms)
+{
+	refusal_set_deferral(&c->refusal, c->facts.backend, &c->waiting, retry_after_ms);
+	c->refused_at = stage_name(c->stage);
+	return STEP_STOP;
+}
+
 struct terms call_terms(const struct call *c)
 {
 	return (struct terms){
@@ -147,10 +155,20 @@ bool call_is_in_flight(const struct call *c)
 	return c->flight.is_committed && !c->flight.is_done;
 }
 
+void call_end_waiting(struct call *c)
+{
+	call_refuse(c, REFUSED_CANCELLED, "", "the %s ended the call while it waited. It was not executed.", c->outcome.ended_by);
+	c->stage = STAGE_FINISH;
+}
+
 void call_end(struct call *c, const char *by, int64_t give_up_ms)
 {
-	if (c->stage == STAGE_FINISH || c->flight.is_done)
+	if (c->flight.is_done)
 		return;                         /* its outcome is on the way to the record */
+	if (c->stage == STAGE_FINISH) {
+		finish_ends(c, by);
+		return;
+	}
 	snprintf(c->outcome.ended_by, sizeof(c->outcome.ended_by), "%s", by);
 	if (call_is_in_flight(c)) {
 		loop_timer_set(c->shim->loop, &c->flight.give_up_timer, give_up_ms);
@@ -158,9 +176,8 @@ void call_end(struct call *c, const char *by, int64_t give_up_ms)
 	}
 	c->is_dropped = true;
 	if (c->is_asking)
-		return;                         /* forward_told will find it dropped */
-	call_refuse(c, REFUSED_CANCELLED, "", "the %s ended the call while it waited. It was not executed.", by);
-	c->stage = STAGE_FINISH;
+		return;                         /* once it is told, call_advance finds it dropped */
+	call_end_waiting(c);
 	turn_mark(&c->shim->turn, c);
 }
 
@@ -189,6 +206,7 @@ void call_reply(struct call *c)
 	if (c->is_replied || c->is_dropped)
 		return;
 	c->is_replied = true;
+	progress_end(c);
 	if (c->reply)
 		part_say(c->part, c->reply, c->reply_bytes);
 	else
@@ -208,6 +226,7 @@ void call_exit(struct call *c)
 {
 	assert(!c->is_asking && !c->flight.stamp_op.is_submitted && !call_is_in_flight(c));
 	call_reply(c);
+	progress_end(c);
 	call_log(c);
 	loop_timer_clear(&c->flight.stamp_timer);
 	loop_timer_clear(&c->flight.give_up_timer);

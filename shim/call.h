@@ -8,6 +8,7 @@
 #include "shim/refusal.h"
 #include "shim/rules.h"
 #include "shim/upstream.h"
+#include "shim/waiting.h"
 
 #define CALL_MAX_TOOL_BYTES 256
 
@@ -48,6 +49,7 @@ struct call {
 	char approval[ID_SIZE];              /* it is attached to; "" = none */
 	uint64_t ticket;                     /* in the backend's queue; 0 = none */
 	uint32_t ticket_epoch;
+	struct waiting waiting;
 	struct refusal refusal;              /* reason NONE = not refused */
 	const char *refused_at;              /* by which stage */
 
@@ -66,6 +68,7 @@ struct call {
 	struct record_outcome outcome;
 	char *reply;                         /* the backend's answer as a line, until it goes to the client */
 	size_t reply_bytes;
+	bool has_row;                        /* of its own: repeated refusals are only counted */
 	bool is_recorded, is_replied, is_unsettled;
 	bool is_repeatable, was_repeated;    /* the backend had ended the session: proof that it did not run */
 };
@@ -77,6 +80,9 @@ struct call *call_of(struct inbound *in);    /* of kind INBOUND_CALL */
 /* Ends it with a refusal; the sentence gets ". The call was not executed." from the caller. Always STEP_STOP. */
 enum step call_refuse(struct call *c, enum refusal_reason why, const char *rule, const char *fmt, ...) PRINTF_LIKE(4, 5);
 enum step call_refuse_store(struct call *c, const char *why);
+/* Answers it before its client gives up waiting: it was not executed and may come again. What it waits for stands in c->waiting. Its
+ * ticket is parked, from its approval it detaches. retry_after_ms: -1 = not known. Always STEP_STOP. */
+enum step call_defer(struct call *c, int64_t retry_after_ms);
 struct terms call_terms(const struct call *c);   /* what the rules it was judged by ask of the store */
 struct buf *call_body(struct call *c);       /* emptied, for the body of the next audit row */
 void call_seal_evidence(struct call *c, enum evidence_kind kind, const char *verdict, bool has_body);
@@ -87,6 +93,7 @@ void call_start_over(struct call *c);        /* back to the top, to be judged by
  * still recorded, for give_up_ms at the most. */
 void call_drop(struct call *c, const char *by, int64_t give_up_ms);
 void call_end(struct call *c, const char *by, int64_t give_up_ms);   /* the same, but what comes in time is still said */
+void call_end_waiting(struct call *c);       /* dropped while it waited or asked: to the finish, with who ended it */
 bool call_is_in_flight(const struct call *c);
 
 void call_reply(struct call *c);             /* says to the client what there is to say; once */

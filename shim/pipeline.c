@@ -36,15 +36,27 @@ void pipeline_told(struct call *c)
 	stages[c->stage].told(c);
 }
 
+/* Ended from outside while the store was asked for it. */
+static bool is_over(const struct call *c)
+{
+	return c->is_dropped && !c->flight.is_committed && c->stage != STAGE_FINISH;
+}
+
 void call_advance(struct call *c) /* safe at any time, except between STEP_STORE and told */
 {
 	assert(!c->is_asking);
 	for (;;) {
-		switch (stages[c->stage].judge(c)) {
+		if (is_over(c))
+			call_end_waiting(c);
+		enum call_stage at = c->stage;
+		switch (stages[at].judge(c)) {
 		case STEP_NEXT:  c->stage++;                    break;
 		case STEP_STOP:  c->stage = STAGE_FINISH;       break;
 		case STEP_STORE: turn_add(&c->shim->turn, c);   return; /* told when this turn is committed */
-		case STEP_WAIT:  return;                                /* finish: the call is gone */
+		case STEP_WAIT:
+			if (at != STAGE_FINISH)                         /* then the call is gone */
+				waiting_show(c);
+			return;
 		}
 	}
 }

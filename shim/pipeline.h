@@ -30,3 +30,4 @@ void forward_told(struct call *c);
 enum step finish_judge(struct call *c);
 void finish_ask(struct call *c, struct store *store);
 void finish_told(struct call *c);
+void finish_ends(struct call *c, const char *by);    /* the client ends a call that has come so far */

@@ -52,6 +52,12 @@ static void put_int(struct object *o, const char *key, int64_t n)
 	o->ok = o->ok && buf_append_int(o->b, n);
 }
 
+static void put_number(struct object *o, const char *key, int64_t n)
+{
+	if (n != 0)
+		put_int(o, key, n);
+}
+
 static void put_span(struct object *o, const char *key, struct span text)
 {
 	put_key(o, key);
@@ -167,9 +173,10 @@ bool record_refused(const struct record_call *r, const struct refusal *why, cons
 {
 	struct object o = object_open(b);
 
+	put_text(&o, "approval", why->approval);
 	put_arguments(&o, r);
 	put_who(&o, r);
-	put_int(&o, "code", refusal_code(why->reason));
+	put_number(&o, "code", refusal_code(why->reason));
 	put_text(&o, "executed", executed_text(why->executed));
 	put_int(&o, "level", 0);
 	put_text(&o, "message", why->sentence);
@@ -203,12 +210,6 @@ bool record_repeated(const struct record_repeats *r, struct buf *b)
 	put_text(&o, "method", r->method);
 	put_target(&o, r->target);
 	return object_close(&o);
-}
-
-static void put_number(struct object *o, const char *key, int64_t n)
-{
-	if (n != 0)
-		put_int(o, key, n);
 }
 
 bool record_request(const struct record_request *r, struct buf *b)

@@ -1,5 +1,6 @@
 #include "shim/refusal.h"
 #include <inttypes.h>
+#include "shim/waiting.h"
 
 #define DATA_CAP (8 * 1024)
 
@@ -28,6 +29,7 @@ static const struct { const char *text; int code; } reasons[] = {
 	[REFUSED_STORE]           = { "store",              -32603 },
 	[REFUSED_CONFIG]          = { "config",             -32603 },
 	[REFUSED_INVALID]         = { "invalid",            -32602 },
+	[REFUSED_DEFERRED]        = { "deferred",           0      },
 };
 
 const char *refusal_reason_text(enum refusal_reason r)
@@ -66,9 +68,9 @@ static const struct unit { int64_t s; const char *name; } units[] = {
 	{ 24 * 3600, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" },
 };
 
-/* For people and models: the two largest units, never less than it is. */
-static void write_wait(char *out, size_t size, int64_t ms)
+void refusal_wait_text(char out[REFUSAL_WAIT_SIZE], int64_t ms)
 {
+	const size_t size = REFUSAL_WAIT_SIZE;
 	int64_t s = ms > 1000 ? (ms + 999) / 1000 : 1;
 	const struct unit *big = units, *small;
 
@@ -96,14 +98,14 @@ static void write_subject(char *out, size_t size, const char *backend, const str
 
 void refusal_set_limit(struct refusal *r, const char *backend, const struct limit_refusal *c)
 {
-	char subject[200], wait[40], window_text[48];
+	char subject[200], wait[REFUSAL_WAIT_SIZE], window_text[48];
 	struct buf window;
 
 	buf_init(&window, sizeof(window_text) - 1);
 	snprintf(window_text, sizeof(window_text), "%s", limit_write_duration(&window, c->claim->window_ms) ? window.data : "?");
 	buf_release(&window);
 	write_subject(subject, sizeof(subject), backend, c->claim);
-	write_wait(wait, sizeof(wait), c->retry_after_ms);
+	refusal_wait_text(wait, c->retry_after_ms);
 	refusal_set(r, c->is_held ? REFUSED_HELD : REFUSED_RATE,
 	            "rate limit for %s: %u of %u calls in %s %s %s; next free in %s. The call was not executed.", subject,
 	            c->used + c->held, c->claim->max_count, window_text, c->is_held ? "held for waiting calls" : "used",
@@ -116,6 +118,73 @@ void refusal_set_limit(struct refusal *r, const char *backend, const struct limi
 	r->limit.max_count = c->claim->max_count;
 	r->limit.used = c->used;
 	r->limit.held = c->held;
+}
+
+/* ---- not yet ---------------------------------------------------------------------------------------------------------------- */
+#define COME_AGAIN "The call has NOT been executed; repeat exactly the same call later"
+
+static void defer_for_approval(struct refusal *r, const struct waiting *w)
+{
+	r->status = "require_approval";
+	snprintf(r->sentence, sizeof(r->sentence), "approval %s is still pending, the call has NOT been executed; repeat exactly the same "
+	         "call later to collect its result, and do not work around it.", w->name);
+}
+
+static void defer_in_queue(struct refusal *r, const char *backend, const struct waiting *w)
+{
+	char place[60] = "", eta[REFUSAL_WAIT_SIZE], about[80] = "";
+
+	r->status = "queued";
+	if (w->position > 0)
+		snprintf(place, sizeof(place), ", position %" PRIu32, w->position);
+	if (w->eta_ms >= 0) {
+		refusal_wait_text(eta, w->eta_ms);
+		snprintf(about, sizeof(about), ", its turn comes in about %s", eta);
+	}
+	snprintf(r->sentence, sizeof(r->sentence), "the call waits in the queue of backend %s%s%s. " COME_AGAIN ": its place is kept.",
+	         backend, place, about);
+}
+
+static void defer_paused(struct refusal *r, const struct waiting *w)
+{
+	r->status = "paused";
+	snprintf(r->sentence, sizeof(r->sentence), "an operator has paused this call%s%s. " COME_AGAIN ".", w->reason[0] ? ": " : "",
+	         w->reason);
+}
+
+static void defer_cooling(struct refusal *r, const char *backend, const struct waiting *w)
+{
+	char eta[REFUSAL_WAIT_SIZE], about[80] = "";
+
+	r->status = "queued";
+	if (w->eta_ms >= 0) {
+		refusal_wait_text(eta, w->eta_ms);
+		snprintf(about, sizeof(about), ", about %s more", eta);
+	}
+	snprintf(r->sentence, sizeof(r->sentence), "backend %s asked to be left alone for a while%s. " COME_AGAIN ": its place is kept.",
+	         backend, about);
+}
+
+void refusal_set_deferral(struct refusal *r, const char *backend, const struct waiting *w, int64_t retry_after_ms)
+{
+	refusal_set(r, REFUSED_DEFERRED, "%s", "");
+	r->retry_after_ms = retry_after_ms;
+	snprintf(r->approval, sizeof(r->approval), "%s", w->name);
+	switch (w->what) {
+	case WAITING_APPROVAL:
+		defer_for_approval(r, w);
+		break;
+	case WAITING_NOTHING:
+	case WAITING_QUEUE:
+		defer_in_queue(r, backend, w);
+		break;
+	case WAITING_BRAKE:
+		defer_paused(r, w);
+		break;
+	case WAITING_COOLDOWN:
+		defer_cooling(r, backend, w);
+		break;
+	}
 }
 
 /* ---- who may use what --------------------------------------------------------------------------------------------------------- */
@@ -193,19 +262,34 @@ static bool write_data(const struct refusal *r, const char *request_id, struct b
 	return ok && buf_append_char(b, '}');
 }
 
-static bool write_result(const struct refusal *r, struct json_value id, struct buf *b, struct buf *out)
+static bool write_deferral(const struct refusal *r, struct buf *b)
 {
-	return buf_append_text(b, "{\"content\":[{\"type\":\"text\",\"text\":") && json_quote(b, span_of(r->sentence)) &&
-	       buf_append_text(b, "}],\"isError\":true}") && jsonrpc_write_result(out, id, buf_span(b));
+	bool ok = buf_printf(b, ",\"_meta\":{\"aegis/status\":\"%s\"", r->status);
+
+	if (ok && r->approval[0])
+		ok = buf_append_text(b, ",\"aegis/approval_id\":") && json_quote(b, span_of(r->approval));
+	if (ok && r->retry_after_ms >= 0)
+		ok = buf_printf(b, ",\"aegis/retry_after_ms\":%" PRId64, r->retry_after_ms);
+	return ok && buf_append_char(b, '}');
 }
 
-bool refusal_write(const struct refusal *r, struct json_value id, const char *request_id, enum config_deny_as as, struct buf *out)
+static bool write_result(const struct refusal *r, struct json_value id, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf b = { 0 };
 
 	buf_init(&b, DATA_CAP);
-	if (as == DENY_AS_RESULT && r->reason != REFUSED_INVALID)
-		return write_result(r, id, &b, out);
-	return write_data(r, request_id, &b) &&
-	       jsonrpc_write_error(out, id, refusal_code(r->reason), span_of(r->sentence), buf_span(&b));
+	return buf_append_text(&b, "{\"content\":[{\"type\":\"text\",\"text\":") && json_quote(&b, span_of(r->sentence)) &&
+	       buf_append_text(&b, "}],\"isError\":true") && (r->reason != REFUSED_DEFERRED || write_deferral(r, &b)) &&
+	       buf_append_char(&b, '}') && jsonrpc_write_result(out, id, buf_span(&b));
+}
+
+bool refusal_write(const struct refusal *r, struct json_value id, const char *request_id, enum config_deny_as as, struct buf *out)
+{
+	CLEANUP(buf_release) struct buf data = { 0 };
+
+	buf_init(&data, DATA_CAP);
+	if (r->reason == REFUSED_DEFERRED || (as == DENY_AS_RESULT && r->reason != REFUSED_INVALID))
+		return write_result(r, id, out);
+	return write_data(r, request_id, &data) &&
+	       jsonrpc_write_error(out, id, refusal_code(r->reason), span_of(r->sentence), buf_span(&data));
 }

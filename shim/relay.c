@@ -415,7 +415,7 @@ void relay_from_backend(struct relay *r, const struct jsonrpc *rpc)
 		note_cancelled(r, rpc);
 		if (!requests_may_show(r->part, rpc))
 			log_info("relay.hidden", "method=%.64s", rpc->method);
-		else if (!reply_message(r->part, rpc->root))
+		else if (!(strcmp(rpc->method, "notifications/progress") == 0 ? progress_relay(r->part, rpc) : reply_message(r->part, rpc->root)))
 			log_warn("relay.dropped", "method=%.64s: a notification longer than the client can read", rpc->method);
 		listen_note(r->part, rpc);
 		break;

@@ -76,6 +76,7 @@ static void init_state(struct shim *s, struct start *start)
 	s->backends = join_names(start);
 	s->uid = getuid();
 	list_init(&s->calls);
+	progress_init(&s->progress);
 	rules_init(&s->rules, s, start->config, &start->mark);
 	s->first_rules = ruleset_keep(s->rules.current);
 	turn_open(&s->turn, s);
@@ -138,6 +139,7 @@ void shim_release(struct shim *s)
 	for_each_part(p, s)
 		part_release(p);
 	ending_release(&s->ending);
+	progress_release(&s->progress);
 	ruleset_drop(s->first_rules);
 	rules_release(&s->rules);
 	signals_release(&s->signals);

@@ -6,6 +6,7 @@
 #include "shim/merge.h"
 #include "shim/options.h"
 #include "shim/part.h"
+#include "shim/progress.h"
 #include "shim/rules.h"
 #include "shim/signals.h"
 #include "shim/state.h"
@@ -24,6 +25,7 @@ struct shim {
 	struct rules rules;
 	struct state state;
 	struct turn turn;
+	struct progress progress;
 	struct list calls;                   /* struct call, in order of arrival */
 	struct part *parts;                  /* in the order of the configuration; at least one */
 	size_t parts_n;

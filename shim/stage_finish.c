@@ -1,4 +1,4 @@
-/* stage_finish - always reached: the outcome or the refusal goes on record, places are given back, then the reply. */
+/* stage_finish - always reached: the outcome or the refusal goes on record, places are given back or parked, then the reply. */
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "shim/call.h"
@@ -25,9 +25,17 @@ static bool has_row(struct call *c)
 	return journal_is_first(&c->part->journal, &of);
 }
 
+/* What it took while it waited: a hold, a ticket, a place among those that ask for an approval. The commit point turns it into a use. */
+static bool has_place(const struct call *c)
+{
+	return !c->flight.is_committed && (c->is_holding || c->ticket != 0 || c->approval[0]);
+}
+
 enum step finish_judge(struct call *c)
 {
-	if (has_row(c))
+	waiting_end(c);
+	c->has_row = has_row(c);
+	if (c->has_row || has_place(c))
 		return STEP_STORE;
 	if (c->is_repeatable && !c->is_dropped && !c->is_replied && c->shim->ending.phase == ENDING_NOT) {
 		call_repeat(c);
@@ -58,6 +66,14 @@ static bool is_refund(const struct call *c)
 	return false;
 }
 
+/* Written sooner or later, whatever happens; the reply does not wait for a store that takes nothing. */
+static void stays(struct call *c)
+{
+	c->op.is_kept = true;
+	c->is_unsettled = true;
+	c->shim->state.unsettled++;
+}
+
 static void ask_settle(struct call *c, struct store *store)
 {
 	call_seal_evidence(c, EVIDENCE_OUTCOME, outcome_text(c->outcome.kind), record_outcome(&c->record, &c->outcome, call_body(c)));
@@ -69,17 +85,41 @@ static void ask_settle(struct call *c, struct store *store)
 		.left_tick_ms = c->flight.left_tick_ms,
 		.evidence = &c->evidence,
 	};
-	c->op.is_kept = true;
-	c->is_unsettled = true;
-	c->shim->state.unsettled++;
+	stays(c);
 	FAILPOINT(FINISH_ASKING);
 	store_settle(store, &c->op, &c->settle);
 }
 
-static void ask_refused(struct call *c, struct store *store)
+static void seal_refused(struct call *c)
 {
 	call_seal_evidence(c, EVIDENCE_REFUSED, refusal_reason_text(c->refusal.reason),
 	                   record_refused(&c->record, &c->refusal, c->refused_at, call_body(c)));
+}
+
+/* Before the reply: a call repeated at once finds its place. */
+static void ask_release(struct call *c, struct store *store)
+{
+	const struct config_queue *q = config_queue(c->rules->config, c->facts.backend);
+
+	if (c->has_row)
+		seal_refused(c);
+	c->release = (struct release){
+		.call = &c->facts,
+		.limits = c->claims,
+		.approval = c->approval,
+		.ticket = c->ticket,
+		.is_parking = c->refusal.reason == REFUSED_DEFERRED && !c->is_dropped,
+		.keep_ms = q ? q->keep_place_ms : 0,
+		.evidence = c->has_row ? &c->evidence : NULL,
+	};
+	stays(c);
+	FAILPOINT(FINISH_RELEASING);
+	store_release(store, &c->op, &c->release);
+}
+
+static void ask_refused(struct call *c, struct store *store)
+{
+	seal_refused(c);
 	FAILPOINT(FINISH_REFUSING);
 	store_audit_append(store, &c->op, &c->evidence);
 }
@@ -88,14 +128,31 @@ void finish_ask(struct call *c, struct store *store)
 {
 	if (c->flight.is_committed)
 		ask_settle(c, store);
+	else if (has_place(c))
+		ask_release(c, store);
 	else
 		ask_refused(c, store);
+}
+
+/* The deferral is not written yet, so nobody was told to come again: the client's own end counts. */
+void finish_ends(struct call *c, const char *by)
+{
+	if (!c->is_asking || !c->release.is_parking || c->is_replied)
+		return;
+	c->release.is_parking = false;
+	snprintf(c->outcome.ended_by, sizeof(c->outcome.ended_by), "%s", by);
+	call_end_waiting(c);
+	if (c->has_row)
+		seal_refused(c);
 }
 
 void finish_told(struct call *c)
 {
 	FAILPOINT(FINISH_TOLD);
 	c->is_recorded = true;
+	c->is_holding = false;
+	c->ticket = 0;
+	c->approval[0] = '\0';
 	if (c->is_unsettled) {
 		continued_settled(c);
 		state_settled(&c->shim->state);

@@ -67,6 +67,7 @@ static void committed(struct call *c)
 {
 	struct flight *f = &c->flight;
 
+	waiting_end(c);
 	f->is_committed = true;
 	f->committed_us = clock_mono_us();
 	f->epoch = c->commit.epoch;

@@ -77,6 +77,7 @@
 	X(FORWARD_DONE, "forward.done")            \
 	X(FINISH_ASKING, "finish.asking")          \
 	X(FINISH_REFUSING, "finish.refusing")      \
+	X(FINISH_RELEASING, "finish.releasing")    \
 	X(FINISH_TOLD, "finish.told")              \
 	X(REPLY_QUEUED, "reply.queued")            \
 	X(REPLY_WRITTEN, "reply.written")          \

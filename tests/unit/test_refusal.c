@@ -1,6 +1,7 @@
 /* refusal: how a "no" is said. */
 #include "shim/refusal.h"
 #include "base/xalloc.h"
+#include "shim/waiting.h"
 #include "unit/unit.h"
 
 static char *said(const struct refusal *r, enum config_deny_as as)
@@ -112,6 +113,56 @@ START_TEST(the_wait_is_told_in_its_two_largest_units_and_never_too_short)
 }
 END_TEST
 
+static char *deferred(const struct waiting *w, int64_t retry_after_ms)
+{
+	struct refusal r;
+
+	refusal_set_deferral(&r, "x", w, retry_after_ms);
+	return said(&r, DENY_AS_ERROR);
+}
+
+START_TEST(a_deferral_is_a_result_that_says_what_it_waits_for)
+{
+	struct waiting w = { .what = WAITING_APPROVAL, .name = "APR-7F3K", .eta_ms = -1 };
+	CLEANUP(free_charp) char *text = deferred(&w, 30000);
+
+	ck_assert_str_eq(text, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"approval APR-7F3K is still "
+		"pending, the call has NOT been executed; repeat exactly the same call later to collect its result, and do not work around it."
+		"\"}],\"isError\":true,\"_meta\":{\"aegis/status\":\"require_approval\",\"aegis/approval_id\":\"APR-7F3K\","
+		"\"aegis/retry_after_ms\":30000}}}");
+}
+END_TEST
+
+START_TEST(a_deferral_in_the_queue_says_the_place_and_when_its_turn_comes)
+{
+	struct waiting w = { .what = WAITING_QUEUE, .position = 3, .eta_ms = 150000 };
+	CLEANUP(free_charp) char *text = deferred(&w, -1);
+
+	ck_assert_ptr_nonnull(strstr(text, "queue of backend x, position 3, its turn comes in about 2 min 30 s. The call has NOT been executed"));
+	ck_assert_ptr_nonnull(strstr(text, "\"_meta\":{\"aegis/status\":\"queued\"}}}"));
+}
+END_TEST
+
+START_TEST(a_deferral_under_a_brake_says_the_operators_reason)
+{
+	struct waiting w = { .what = WAITING_BRAKE, .name = "APR-7F3K", .reason = "the \"site\" is down", .eta_ms = -1 };
+	CLEANUP(free_charp) char *text = deferred(&w, -1);
+
+	ck_assert_ptr_nonnull(strstr(text, "paused this call: the \\\"site\\\" is down. The call has NOT been executed"));
+	ck_assert_ptr_nonnull(strstr(text, "{\"aegis/status\":\"paused\",\"aegis/approval_id\":\"APR-7F3K\"}"));
+}
+END_TEST
+
+START_TEST(a_deferral_while_a_backend_cools_down_says_how_long)
+{
+	struct waiting w = { .what = WAITING_COOLDOWN, .eta_ms = 5000 };
+	CLEANUP(free_charp) char *text = deferred(&w, 5000);
+
+	ck_assert_ptr_nonnull(strstr(text, "about 5 s more"));
+	ck_assert_ptr_nonnull(strstr(text, "{\"aegis/status\":\"queued\",\"aegis/retry_after_ms\":5000}"));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("refusal");
@@ -124,6 +175,10 @@ Suite *suite(void)
 	tcase_add_test(t, a_full_window_is_named_with_its_count_and_time);
 	tcase_add_test(t, a_window_full_of_holds_has_a_reason_of_its_own);
 	tcase_add_loop_test(t, the_wait_is_told_in_its_two_largest_units_and_never_too_short, 0, ARRAY_LEN(waits));
+	tcase_add_test(t, a_deferral_is_a_result_that_says_what_it_waits_for);
+	tcase_add_test(t, a_deferral_in_the_queue_says_the_place_and_when_its_turn_comes);
+	tcase_add_test(t, a_deferral_under_a_brake_says_the_operators_reason);
+	tcase_add_test(t, a_deferral_while_a_backend_cools_down_says_how_long);
 	suite_add_tcase(s, t);
 	return s;
 }
