@@ -1,5 +1,4 @@
 #include "shim/discover.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "shim/modern.h"
@@ -8,27 +7,19 @@
 #include "shim/shim.h"
 
 #define PATIENCE_MS 500                  /* clients wait about 2.5 s before they fall back by themselves; they start their turn meanwhile */
-#define ASKING_MS   10000                /* for our own question ... */
-#define CHILD_MS    30000                /* ... and when a child may have to be installed first (npx) */
-#define LINE_CAP    (64 * 1024)
+#define ANSWER_MS   30000                /* a late answer still tells the era; a child may have to be installed first (npx) */
+#define LINE_CAP    4096
 
-/* One server/discover on its way: the client's, or ours. */
+/* One server/discover of the client on its way. */
 struct probe {
 	struct discover *discover;
 	struct list node;
-	struct inbound in;                   /* the client's */
-	struct request request;              /* likewise */
-	struct buf line;                     /* ours; empty = the client's */
-	struct jsonrpc rpc;
+	struct inbound in;
+	struct request request;
 	struct delivery delivery;
 	struct loop_timer patience;
 	bool is_answered, is_said;
 };
-
-static bool is_own(const struct probe *b)
-{
-	return b->line.len > 0;
-}
 
 /* ---- saying -------------------------------------------------------------------------------------------------------------------------- */
 static void say_legacy(struct part *p, struct json_value id)
@@ -62,7 +53,7 @@ static void say(struct probe *b, const struct jsonrpc *answer)
 	struct part *p = b->discover->part;
 	CLEANUP(buf_release) struct buf line = { 0 };
 
-	if (is_own(b) || b->is_said)
+	if (b->is_said)
 		return;
 	b->is_said = true;
 	loop_timer_clear(&b->patience);
@@ -97,8 +88,7 @@ static void answered(struct delivery *delivery, const struct jsonrpc *answer)
 
 	b->is_answered = true;
 	learn(b->discover, era_of_discover(answer));
-	if (!is_own(b))
-		request_note(&b->request, answer);
+	request_note(&b->request, answer);
 	say(b, answer);
 }
 
@@ -119,7 +109,6 @@ static void probe_free(struct probe *b)
 	list_remove(&b->node);
 	request_release(&b->request);
 	inbound_release(&b->in);
-	buf_release(&b->line);
 	free(b);
 }
 
@@ -132,11 +121,8 @@ static void done(struct delivery *delivery, const struct delivery_end *end)
 	if (!b->is_answered && is_verdict(end))
 		learn(d, ERA_LEGACY);
 	say(b, NULL);
-	if (!is_own(b))
-		request_ended(p, &b->request, &b->in, (struct request_end){ .delivery = end });
+	request_ended(p, &b->request, &b->in, (struct request_end){ .delivery = end });
 	probe_free(b);
-	if (d->era != ERA_UNKNOWN || list_is_empty(&d->probes))
-		session_era_known(p);
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------------------------------------- */
@@ -147,17 +133,8 @@ static struct probe *probe_new(struct discover *d)
 	b->discover = d;
 	list_init(&b->node);
 	loop_timer_init(&b->patience, out_of_patience);
+	b->delivery = (struct delivery){ .timeout_ms = ANSWER_MS, .answered = answered, .done = done };
 	return b;
-}
-
-static void probe_send(struct probe *b, const struct jsonrpc *rpc)
-{
-	struct part *p = b->discover->part;
-
-	b->delivery = (struct delivery){ .body = rpc->root.text, .message = rpc, .timeout_ms = p->place.url[0] ? ASKING_MS : CHILD_MS,
-		.answered = answered, .done = done };
-	list_append(&b->discover->probes, &b->node);
-	upstream_send(p->upstream, &b->delivery);
 }
 
 static bool knows_no_better(struct part *p, const struct jsonrpc *rpc)
@@ -186,35 +163,24 @@ void discover_from_client(struct discover *d, const struct jsonrpc *rpc)
 	request_begin(&b->request, &b->in.rpc);
 	if (d->era == ERA_UNKNOWN)
 		loop_timer_set(d->part->shim->loop, &b->patience, PATIENCE_MS);
-	probe_send(b, &b->in.rpc);
+	b->delivery.body = inbound_span(&b->in);
+	b->delivery.message = &b->in.rpc;
+	list_append(&d->probes, &b->node);
+	upstream_send(d->part->upstream, &b->delivery);
 }
 
-/* With the envelope of the client's request: a backend may answer by who asks. */
-static bool write_own(struct discover *d, struct json_value meta, struct buf *out)
+static void found(struct era_question *q, enum era era)
 {
-	CLEANUP(buf_release) struct buf id = { 0 }, params = { 0 };
+	struct discover *d = container_of(q, struct discover, question);
 
-	buf_init(&id, 128);
-	buf_init(&params, LINE_CAP);
-	return buf_printf(&id, "\"%s:%u\"", d->id_prefix, ++d->asked) && buf_printf(&params, "{\"_meta\":%.*s}", SPAN_ARGS(meta.text)) &&
-	       jsonrpc_write_call(out, (struct json_value){ JSON_STRING, buf_span(&id) }, "server/discover", buf_span(&params));
+	if (era != ERA_UNKNOWN)
+		learn(d, era);
+	session_era_known(d->part);
 }
 
-void discover_ask(struct discover *d, const struct jsonrpc *rpc)
+void discover_ask(struct discover *d)
 {
-	struct probe *b;
-
-	if (!list_is_empty(&d->probes))
-		return;                          /* somebody asks already */
-	b = probe_new(d);
-	buf_init(&b->line, LINE_CAP);
-	if (!write_own(d, rpc->meta, &b->line)) {
-		probe_free(b);
-		session_era_known(d->part);
-		return;
-	}
-	jsonrpc_read(buf_span(&b->line), &b->rpc);
-	probe_send(b, &b->rpc);
+	upstream_find_era(d->part->upstream, &d->question);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------------------------- */
@@ -225,18 +191,14 @@ bool discover_is_idle(const struct discover *d)
 
 void discover_give_up(struct discover *d)
 {
+	list_remove(&d->question.node);
 	list_for_each(b, &d->probes, struct probe, node)
 		upstream_cancel(d->part->upstream, &b->delivery);
 }
 
 void discover_init(struct discover *d, struct part *part)
 {
-	unsigned char bytes[8];
-	char hex[17];
-
-	*d = (struct discover){ .part = part };
+	*d = (struct discover){ .part = part, .question = { .told = found } };
 	list_init(&d->probes);
-	random_bytes(bytes, sizeof(bytes));     /* so that no client can have an id of ours open */
-	hex_encode(hex, bytes, sizeof(bytes));
-	snprintf(d->id_prefix, sizeof(d->id_prefix), "aegis:era:%s", hex);
+	list_init(&d->question.node);
 }

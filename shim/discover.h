@@ -2,17 +2,15 @@
  * takes longer than a client has patience, is answered for, so that the client sends initialize. What the answer says is remembered for
  * the session. A request that carries its own envelope without anybody having asked makes us ask. */
 #pragma once
-#include "net/loop.h"
-#include "shim/era.h"
+#include "shim/upstream.h"
 
 struct part;
 
 struct discover {
 	struct part *part;
 	enum era era;
-	struct list probes;                  /* struct probe: on their way */
-	unsigned asked;                      /* for ids of our own */
-	char id_prefix[40];
+	struct list probes;                  /* struct probe: the client's, on their way */
+	struct era_question question;        /* ours */
 };
 
 void discover_init(struct discover *d, struct part *part);
@@ -20,8 +18,8 @@ bool discover_is_idle(const struct discover *d);
 void discover_give_up(struct discover *d);
 
 void discover_from_client(struct discover *d, const struct jsonrpc *rpc);
-/* The era is needed for this request of the client. session_era_known follows, also when it cannot be found out. */
-void discover_ask(struct discover *d, const struct jsonrpc *rpc);
+/* The era is needed for a request of the client. session_era_known follows, also when it cannot be found out. */
+void discover_ask(struct discover *d);
 
 /* The error for a request whose revision the backend does not speak, or that no session speaks beside another. */
 void discover_refuse(struct part *p, const struct jsonrpc *rpc, struct json_value requested);

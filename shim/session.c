@@ -54,6 +54,8 @@ void session_state_init(struct session_state *t)
 void session_state_release(struct session_state *t)
 {
 	held_release(&t->held);
+	free(t->envelope);
+	t->envelope = NULL;
 }
 
 /* ---- the handshake ---------------------------------------------------------------------------------------------------------------- */
@@ -253,7 +255,7 @@ static void ask_first(struct part *p, const struct jsonrpc *rpc)
 {
 	p->session.phase = SESSION_ASKING;
 	held_add(&p->session.held, rpc->root.text);
-	discover_ask(&p->discover, rpc);
+	discover_ask(&p->discover);
 }
 
 static void message(struct part *p, const struct jsonrpc *rpc);

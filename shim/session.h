@@ -19,10 +19,11 @@ enum session_phase {
 struct session_state {
 	enum session_phase phase;
 	struct held held;
-	bool has_listed, has_withheld;   /* MODERN: capabilities is set; said once */
+	bool has_withheld;       /* said once */
 	bool has_batches;        /* the revision is 2025-03-26, the only one with batches */
 	char revision[40];       /* as negotiated; "" = not yet */
 	uint8_t capabilities[32];    /* hash of what the backend was told of the client's */
+	char *envelope;              /* MODERN: raw JSON, the _meta of requests of our own; NULL = none yet */
 	unsigned can_answer;         /* server_requests_declared of the client */
 	char client[128], client_version[64];   /* clientInfo of initialize: the client's claim */
 };

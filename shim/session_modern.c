@@ -5,6 +5,8 @@
 #include "shim/session.h"
 #include "shim/shim.h"
 
+#define ENVELOPE_CAP (64 * 1024)
+
 bool session_has_handshake(const struct part *p)
 {
 	return p->session.phase != SESSION_NEW && p->session.phase != SESSION_ASKING && p->session.phase != SESSION_MODERN;
@@ -44,6 +46,26 @@ static void note_client(struct session_state *t, const struct jsonrpc *rpc)
 	session_note_text(json_get(info, "version"), t->client_version, sizeof(t->client_version));
 }
 
+static bool write_member(struct buf *out, const char *key, struct json_value v)
+{
+	return v.kind == JSON_NONE || (buf_printf(out, "%c\"%s\":", out->len > 0 ? ',' : '{', key) && buf_append_span(out, v.text));
+}
+
+/* Requests of our own go out in the client's name: what a backend answers may depend on who asks. */
+static void note_envelope(struct session_state *t, const struct jsonrpc *rpc)
+{
+	struct buf b;
+
+	buf_init(&b, ENVELOPE_CAP);
+	if (write_member(&b, ERA_META_VERSION, json_get(rpc->meta, ERA_META_VERSION)) &&
+	    write_member(&b, ERA_META_CLIENT, json_get(rpc->meta, ERA_META_CLIENT)) &&
+	    write_member(&b, ERA_META_CAN, json_get(rpc->meta, ERA_META_CAN)) && buf_append_char(&b, '}')) {
+		free(t->envelope);
+		t->envelope = buf_take(&b);
+	}
+	buf_release(&b);
+}
+
 /* What a backend lists may depend on what the client can do. */
 void session_note_capabilities(struct part *p, const struct jsonrpc *rpc)
 {
@@ -53,10 +75,12 @@ void session_note_capabilities(struct part *p, const struct jsonrpc *rpc)
 	if (era_claim(rpc).kind == JSON_NONE)
 		return;
 	json_canonical_hash(json_get(rpc->meta, ERA_META_CAN), hash);
-	if (t->has_listed && memcmp(hash, t->capabilities, sizeof(hash)) != 0)
+	if (t->envelope && memcmp(hash, t->capabilities, sizeof(hash)) == 0)
+		return;
+	if (t->envelope)
 		tools_cache_drop(&p->tools.cache);
 	memcpy(t->capabilities, hash, sizeof(hash));
-	t->has_listed = true;
+	note_envelope(t, rpc);
 }
 
 static void enter(struct part *p, const struct jsonrpc *rpc)
@@ -67,6 +91,7 @@ static void enter(struct part *p, const struct jsonrpc *rpc)
 	if (t->revision[0])
 		return;
 	t->phase = SESSION_MODERN;
+	session_note_capabilities(p, rpc);
 	session_note_text(era_claim(rpc), t->revision, sizeof(t->revision));
 	log_info("session.modern", "client=%s version=%s revision=%s", t->client, t->client_version, t->revision);
 }

@@ -13,7 +13,7 @@
 #define RETRY_US      (1000 * 1000)
 #define MAX_PAGES     64
 #define MAX_NAMES     16384
-#define LINE_CAP      (64 * 1024)
+#define LINE_CAP      (128 * 1024)
 #define OWN_LIST_MS   30000
 
 struct listing {                          /* one page asked for: by the client, or by us */
@@ -275,6 +275,14 @@ static void listing_send(struct listing *l, const struct jsonrpc *rpc, int64_t t
 	upstream_send(l->tools->part->upstream, &l->delivery);
 }
 
+static bool write_params(const char *cursor, const char *meta, struct buf *out)
+{
+	if (!cursor && !meta)
+		return true;
+	return buf_append_char(out, '{') && (!cursor || buf_printf(out, "\"cursor\":%s", cursor)) &&
+	       (!meta || buf_printf(out, "%s\"_meta\":%s", cursor ? "," : "", meta)) && buf_append_char(out, '}');
+}
+
 static bool write_own(struct tools *t, const char *cursor, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf id = { 0 }, params = { 0 };
@@ -283,7 +291,7 @@ static bool write_own(struct tools *t, const char *cursor, struct buf *out)
 	buf_init(&params, LINE_CAP);
 	if (!buf_printf(&id, "\"%s:%u\"", t->id_prefix, ++t->pages))
 		return false;
-	if (cursor && !buf_printf(&params, "{\"cursor\":%s}", cursor))
+	if (!write_params(cursor, t->part->session.envelope, &params))
 		return false;
 	return jsonrpc_write_call(out, (struct json_value){ JSON_STRING, buf_span(&id) }, "tools/list", buf_span(&params));
 }
