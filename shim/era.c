@@ -20,7 +20,7 @@ static bool is_modern_revision(struct json_value v)
 
 struct json_value era_claim(const struct jsonrpc *m)
 {
-	struct json_value claim = json_get(json_get(m->params, "_meta"), ERA_META_VERSION);
+	struct json_value claim = json_get(m->meta, ERA_META_VERSION);
 
 	return is_modern_revision(claim) ? claim : (struct json_value){ 0 };
 }

@@ -75,9 +75,8 @@ static bool append_between(struct buf *out, const char *from, const char *to)
 	return buf_append(out, from, (size_t)(to - from));
 }
 
-static bool write_params(struct json_value params, struct span envelope, struct buf *out)
+static bool write_params(struct json_value params, struct json_value meta, struct span envelope, struct buf *out)
 {
-	struct json_value meta = json_get(params, "_meta");
 	const char *begin = params.text.at, *end = begin + params.text.len;
 
 	if (meta.kind == JSON_OBJECT)
@@ -89,9 +88,7 @@ static bool write_params(struct json_value params, struct span envelope, struct 
 
 static bool can_be_framed(const struct jsonrpc *m)
 {
-	struct json_value meta = json_get(m->params, "_meta");
-
-	return (m->params.kind == JSON_OBJECT || m->params.kind == JSON_NONE) && (meta.kind == JSON_OBJECT || meta.kind == JSON_NONE);
+	return (m->params.kind == JSON_OBJECT || m->params.kind == JSON_NONE) && (m->meta.kind == JSON_OBJECT || m->meta.kind == JSON_NONE);
 }
 
 bool translate_request(const struct jsonrpc *m, struct span envelope, struct buf *out)
@@ -104,7 +101,7 @@ bool translate_request(const struct jsonrpc *m, struct span envelope, struct buf
 	if (m->params.kind == JSON_NONE)
 		return append_between(out, all.at, end - 1) && buf_append_text(out, ",\"params\":{\"_meta\":{") &&
 		       buf_append_span(out, envelope) && buf_append_text(out, "}}}");
-	return append_between(out, all.at, params.at) && write_params(m->params, envelope, out) &&
+	return append_between(out, all.at, params.at) && write_params(m->params, m->meta, envelope, out) &&
 	       append_between(out, params.at + params.len, end);
 }
 
@@ -120,7 +117,7 @@ bool translate_retry(const struct jsonrpc *m, const struct retry *r, struct buf 
 
 	return buf_append_text(out, "{\"jsonrpc\":\"2.0\",\"id\":") && buf_append_span(out, r->id.text) &&
 	       buf_append_text(out, ",\"method\":") && json_quote(out, span_of(m->method)) && buf_append_text(out, ",\"params\":{\"_meta\":") &&
-	       write_meta(json_get(m->params, "_meta"), r->envelope, out) && copy_members_but(&w, m->params, ours, ARRAY_LEN(ours)) &&
+	       write_meta(m->meta, r->envelope, out) && copy_members_but(&w, m->params, ours, ARRAY_LEN(ours)) &&
 	       write_extra(&w, "inputResponses", r->responses) && write_extra(&w, "requestState", r->state) && buf_append_text(out, "}}");
 }
 

@@ -132,13 +132,12 @@ static void ask_page(struct http_upstream *u, struct span cursor)
 static char *envelope_of(const struct jsonrpc *m)
 {
 	static const char *const keys[] = { ERA_META_VERSION, ERA_META_CLIENT, ERA_META_CAN };
-	struct json_value meta = json_get(m->params, "_meta");
 	CLEANUP(buf_release) struct buf out = { 0 };
 	bool ok = true;
 
 	buf_init(&out, UPSTREAM_MAX_OPENING_BYTES);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		struct json_value v = json_get(meta, keys[i]);
+		struct json_value v = json_get(m->meta, keys[i]);
 		if (v.kind != JSON_NONE)
 			ok = ok && buf_printf(&out, "%s\"%s\":", out.len == 0 ? "{" : ",", keys[i]) && buf_append_span(&out, v.text);
 	}
