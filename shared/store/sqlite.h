@@ -5,6 +5,7 @@
  *   sqlite_flight.c commit point, outcome      sqlite_reap.c    what the dead leave
  *   sqlite_wait.c   calls that must wait       sqlite_approval*.c, sqlite_vote.c: people's word
  *   sqlite_switch.c brakes, cool-downs, unknown outcomes
+ *   sqlite_queue.c  tickets and slots          sqlite_queue_look.c  how a queue stands
  *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
  * An operation's carry_out runs inside the gate and inside the transaction. It checks first and writes last, so that a refused one
  * has written nothing; after a fault (sqlite_db.h) the whole transaction is rolled back. */
@@ -111,7 +112,7 @@ void meta_create(struct store *s, const struct birth *b);   /* the row of a new 
 void turn_submit(struct store *s, struct op *op, void (*carry_out)(struct store *, struct op *, void *), void *request);
 void turn_init(struct store *s);
 void turn_last(struct store *s, int wait_ms);     /* one more try, then every op is told and the database closed */
-/* Inside a transaction: after its commit and before anybody is told, that process is to look again. Ourselves too: every op is told then. */
+/* Inside a transaction: after its commit and before anybody is told, that process is to look again; ourselves as well. */
 void wake_later(struct store *s, int64_t number);
 void wake_everyone(struct store *s);              /* every session there is */
 /* For reading verbs: fails when the database is not ours any more. */
@@ -161,8 +162,9 @@ void unknown_put(struct store *s, const struct call_facts *f, int64_t hold_ms);
 bool unknown_settle(struct store *s, const char *call, const char *by, bool was_done);   /* false: no such, or settled before */
 
 /* ---- sqlite_wait.c ---- */
-/* All windows or none, held under that name. */
-MUST_USE bool hold_windows(struct store *s, struct hold *h, const char *as, int64_t owner);
+/* Who a hold belongs to, and the call or approval whose places it takes over (NULL: nobody's). */
+struct holder { const char *name; int64_t owner; const char *before; };
+MUST_USE bool hold_windows(struct store *s, struct hold *h, const struct holder *by);   /* all windows or none */
 
 /* ---- sqlite_approval.c ---- */
 enum hold_answer approval_hold(struct store *s, struct hold *h);               /* attaches, or asks anew with the hold */
@@ -175,8 +177,39 @@ void approval_use(struct store *s, const struct commit *c);                    /
 typedef bool approval_covered_fn(struct store *s, const struct call_facts *f);
 void approvals_freeze(struct store *s, approval_covered_fn *is_covered);
 
+/* ---- sqlite_queue_look.c: nothing there writes ---- */
+struct queue_state { int64_t concurrency, delay_min_ms, delay_max_ms, took_ms; };    /* took_ms -1: nothing ran yet */
+bool queue_state(struct store *s, const char *backend, struct queue_state *out);     /* false: it has no queue */
+struct queue_first { uint64_t number; uint32_t owner; };
+bool queue_first(struct store *s, const char *backend, struct queue_first *out);     /* of the eligible; false: there is none */
+/* The free slot that is ready first, and from when on; -1: all that may be taken are. */
+int64_t queue_free_slot(struct store *s, const char *backend, const struct queue_state *state, int64_t *ready_tick);
+
+/* ---- sqlite_queue.c ---- */
+struct queue_entry {
+	const struct call_facts *call;
+	const struct claim_set *limits;           /* of its own hold; with an approval the hold is that one's */
+	const struct queue_terms *terms;
+	const char *approval;                     /* "" or NULL: none */
+	uint64_t ticket;                          /* these: out */
+	uint32_t epoch;
+};
+/* A parked ticket of exactly this call, whose owner lives: holder is the call that has its hold, whose places the new hold takes over
+ * (struct admission) before queue_take_up makes it WAITING under the new call. */
+bool queue_find_parked(struct store *s, const struct queue_entry *e, char holder[ID_SIZE]);
+bool queue_take_up(struct store *s, struct queue_entry *e);
+bool queue_has_room(struct store *s, const char *backend, const struct queue_terms *t);
+void queue_enter(struct store *s, struct queue_entry *e);
+/* The call waits no more: its ticket is parked, or goes. True: it is parked, and its hold with it. */
+bool queue_leave(struct store *s, const char *call, bool is_parking, int64_t keep_ms);
+enum commit_answer queue_may_start(struct store *s, struct commit *c);   /* COMMITTED: nothing against it, or no ticket */
+void queue_start(struct store *s, const struct commit *c);               /* it is FORWARDING, its slot taken */
+void queue_end(struct store *s, const char *call);       /* its operation is over: the slot is free after a delay drawn now */
+void queue_drop_of(struct store *s, uint32_t owner);     /* all tickets of that process but of calls in flight; their holds stay */
+uint32_t queue_drop_overdue(struct store *s);            /* parked ones whose time is over, with their holds; how many */
+
 /* ---- sqlite_reap.c ---- */
-uint32_t reap(struct store *s);                   /* inside a transaction; how many sessions were found dead */
+uint32_t reap(struct store *s);                   /* inside a transaction; how many dead owners and overdue places were found */
 
 /* ---- sqlite_audit.c ---- */
 uint64_t audit_append(struct store *s, const struct evidence *e);   /* its number; 0 after a fault */

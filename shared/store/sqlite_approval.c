@@ -236,7 +236,7 @@ static enum hold_answer ask(struct store *s, struct hold *h)
 	if (answer != HELD)
 		return answer;
 	id_new(h->approval, s->now.wall_ms);
-	if (!hold_windows(s, h, h->approval, OWNER_APPROVAL)) {
+	if (!hold_windows(s, h, &(struct holder){ h->approval, OWNER_APPROVAL, NULL })) {
 		h->approval[0] = '\0';
 		return HOLD_LIMITED;
 	}

@@ -72,6 +72,7 @@ static enum commit_answer take_places(struct store *s, struct commit *c)
 static enum commit_answer (*const conditions[])(struct store *s, struct commit *c) = {
 	look_at_terms,
 	approval_look,
+	queue_may_start,
 	take_places,
 };
 
@@ -89,13 +90,14 @@ static void commit_carry_out(struct store *s, struct op *op, void *request)
 	uint64_t seq = audit_append(s, c->intent);
 	FAILPOINT(COMMIT_INTENT);
 	flight_put(s, c, seq);
+	queue_start(s, c);
 	FAILPOINT(COMMIT_FLIGHT);
 	c->epoch = (uint32_t)seq;
 }
 
 void store_commit(struct store *s, struct op *op, struct commit *c)
 {
-	op->needs_full = claims_need_full(&c->limits) || (c->approval && *c->approval);
+	op->needs_full = c->ticket != 0 || (c->approval && *c->approval) || claims_need_full(&c->limits);
 	turn_submit(s, op, commit_carry_out, c);
 }
 
@@ -224,6 +226,8 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 	FAILPOINT(SETTLE_UNKNOWN);
 	if (e->cooldown_ms > 0)
 		cooldown_put(s, e->call->backend, e->cooldown_cause, e->cooldown_ms);
+	if (e->ticket)
+		queue_end(s, e->call->id);
 	if (e->evidence)
 		audit_append(s, e->evidence);
 	FAILPOINT(SETTLE_WRITTEN);
@@ -247,6 +251,7 @@ void flight_give_up(struct store *s, const struct call_facts *call, uint32_t own
 		if (f.stamped_tick == 0)
 			uses_stamp(s, &u, s->now.tick_ms);
 		unknown_put(s, call, f.unknown_hold_ms);
+		queue_end(s, call->id);
 	}
 	free(f.keys);
 }

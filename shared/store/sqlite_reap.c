@@ -111,6 +111,7 @@ static void bury(struct store *s, uint32_t owner)
 			break;
 		give_up(s, &l, "owner_died");
 	}
+	queue_drop_of(s, owner);
 	db_run(&s->db, SQL_SESSION_DROP, BIND(num(owner)));
 	FAILPOINT(REAP_BURIED);
 }
@@ -145,7 +146,7 @@ uint32_t reap(struct store *s)
 	uint32_t dead = reap_dead(s);
 
 	reap_late(s);
-	return dead;
+	return dead + queue_drop_overdue(s);
 }
 
 static void reap_carry_out(struct store *s, struct op *op, void *request)
@@ -166,7 +167,8 @@ static bool has_something(struct store *s)
 	find_dead(s, &dead);
 	int64_t self = gate_number(s->gate);
 	int64_t late = db_number(&s->db, SQL_FLIGHT_LATE, -1, BIND(num(now.tick_ms), num(self)));
-	return read_end(s) != OK || dead.n > 0 || late >= 0;
+	bool is_overdue = db_number(&s->db, SQL_TICKET_OVERDUE, -1, BIND(num(now.tick_ms))) >= 0;
+	return read_end(s) != OK || dead.n > 0 || late >= 0 || is_overdue;
 }
 
 void store_reap(struct store *s, struct op *op)

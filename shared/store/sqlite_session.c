@@ -36,6 +36,7 @@ static void leave_carry_out(struct store *s, struct op *op, void *request)
 {
 	(void)op;
 	(void)request;
+	queue_drop_of(s, gate_number(s->gate));
 	holds_drop_of(s, gate_number(s->gate));
 	approval_detach_all(s, gate_number(s->gate));
 	db_run(&s->db, SQL_SESSION_DROP, BIND(num(gate_number(s->gate))));

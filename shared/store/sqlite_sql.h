@@ -12,6 +12,8 @@
 	" a.state = 'APPROVED' AND EXISTS (SELECT 1 FROM ticket AS t WHERE t.approval = a.id), a.args"
 /* Its clock runs: no brake has frozen it, no ticket carries it. */
 #define APPROVAL_RUNS "a.frozen_tick IS NULL AND NOT (a.state = 'APPROVED' AND EXISTS (SELECT 1 FROM ticket AS t WHERE t.approval = a.id))"
+#define TICKET_COLUMNS "backend, number, call, state, owner, epoch, aside_until_tick, keys"
+#define PASS_COLUMNS   "call, number, owner, tenant, agent, tool, aside_until_tick"
 
 #define SQL_TABLE(SQL)                                                                                                          \
 	SQL(BEGIN,           "BEGIN IMMEDIATE")                                                                                 \
@@ -144,6 +146,54 @@
 	SQL(COOLDOWN_DROP,   "DELETE FROM cooldown WHERE backend = ?1")                                                         \
 	SQL(COOLDOWN_FORGET, "DELETE FROM cooldown WHERE until_tick <= ?1")                                                     \
 	SQL(COOLDOWNS,       "SELECT backend, cause, until_tick FROM cooldown WHERE until_tick > ?1 ORDER BY backend")          \
+	/* the queue; its columns: above */                                                                                     \
+	SQL(QUEUE_GET,       "SELECT concurrency, delay_min_ms, delay_max_ms, took_ms FROM queue WHERE backend = ?1")           \
+	SQL(QUEUE_NEXT,      "SELECT backend FROM queue WHERE backend > ?1 ORDER BY backend LIMIT 1")                           \
+	SQL(QUEUE_PUT,       "INSERT INTO queue (backend, next_number, concurrency, delay_min_ms, delay_max_ms) VALUES (?1,1,?2,?3,?4)" \
+	                     " ON CONFLICT (backend) DO UPDATE SET concurrency = ?2, delay_min_ms = ?3, delay_max_ms = ?4"      \
+	                     " WHERE concurrency <> ?2 OR delay_min_ms <> ?3 OR delay_max_ms <> ?4")                            \
+	SQL(QUEUE_NUMBER,    "UPDATE queue SET next_number = next_number + 1 WHERE backend = ?1 RETURNING next_number - 1")     \
+	SQL(QUEUE_TOOK,      "UPDATE queue SET took_ms = ?2 WHERE backend = ?1")                                                \
+	SQL(SLOTS_N,         "SELECT count(*) FROM queue_slot WHERE backend = ?1")                                              \
+	SQL(SLOTS,           "SELECT ready_tick, ifnull(number, 0) FROM queue_slot WHERE backend = ?1 AND slot < ?2")           \
+	SQL(SLOT_PUT,        "INSERT INTO queue_slot (backend, slot, ready_tick) VALUES (?1, ?2, 0)")                           \
+	SQL(SLOT_CLAMP,      "UPDATE queue_slot SET ready_tick = ?2 WHERE backend = ?1 AND number IS NULL AND ready_tick > ?2") \
+	SQL(SLOT_FREE,       "SELECT slot, ready_tick FROM queue_slot WHERE backend = ?1 AND slot < ?2 AND number IS NULL"      \
+	                     " AND (SELECT count(*) FROM queue_slot WHERE backend = ?1 AND number IS NOT NULL) < ?2"            \
+	                     " ORDER BY ready_tick LIMIT 1")                                                                    \
+	SQL(SLOT_STARTED,    "SELECT ready_tick FROM queue_slot WHERE backend = ?1 AND number = ?2")                            \
+	SQL(SLOT_TAKE,       "UPDATE queue_slot SET number = ?3, ready_tick = ?4 WHERE backend = ?1 AND slot = ?2")             \
+	SQL(SLOT_LEAVE,      "UPDATE queue_slot SET number = NULL, ready_tick = ?3 WHERE backend = ?1 AND number = ?2")         \
+	SQL(STOPS,           "SELECT EXISTS (SELECT 1 FROM brake) OR EXISTS (SELECT 1 FROM cooldown)")                          \
+	SQL(TICKET_PUT,      "INSERT INTO ticket (backend, number, call, owner, tenant, agent, tool, args_hash, approval, keys," \
+	                     " state, joined_tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,'WAITING',?11)")                      \
+	SQL(TICKET_OF_CALL,  "SELECT " TICKET_COLUMNS " FROM ticket WHERE call = ?1")                                           \
+	SQL(TICKET_OF,       "SELECT " TICKET_COLUMNS " FROM ticket WHERE owner = ?1 AND NOT EXISTS (SELECT 1 FROM flight"      \
+	                     " WHERE flight.call = ticket.call) LIMIT 1")                                                       \
+	SQL(TICKET_OVERDUE,  "SELECT " TICKET_COLUMNS " FROM ticket WHERE state = 'PARKED' AND keep_until_tick <= ?1 LIMIT 1")  \
+	SQL(TICKET_PARKED,   "SELECT " TICKET_COLUMNS " FROM ticket WHERE state = 'PARKED' AND tenant = ?1 AND agent = ?2"      \
+	                     " AND backend = ?3 AND tool = ?4 AND args_hash = ?5 AND approval = ?6"                             \
+	                     " AND (keep_until_tick IS NULL OR keep_until_tick > ?8) ORDER BY owner <> ?7, number")             \
+	SQL(TICKETS_N,       "SELECT count(*) FROM ticket WHERE backend = ?1 AND state <> 'FORWARDING'")                        \
+	SQL(TICKETS_WAITING, "SELECT " PASS_COLUMNS " FROM ticket WHERE backend = ?1 AND state = 'WAITING' ORDER BY number")    \
+	SQL(TICKETS_UP_TO,   "SELECT " PASS_COLUMNS ", epoch FROM ticket WHERE backend = ?1 AND number <= ?2"                   \
+	                     " AND state = 'WAITING' ORDER BY number")                                                          \
+	SQL(TICKETS_RUNNING, "SELECT owner FROM ticket WHERE backend = ?1 AND state = 'FORWARDING' ORDER BY number")            \
+	SQL(TICKETS_ALL,     "SELECT " PASS_COLUMNS ", state, joined_tick, ifnull(keep_until_tick, 0) FROM ticket"              \
+	                     " WHERE backend = ?1 ORDER BY number")                                                             \
+	SQL(TICKET_TAKE_UP,  "UPDATE ticket SET call = ?3, owner = ?4, keys = ?5, state = 'WAITING', keep_until_tick = NULL"    \
+	                     " WHERE backend = ?1 AND number = ?2")                                                             \
+	SQL(TICKET_RENUMBER, "UPDATE ticket SET number = ?3, aside_until_tick = 0 WHERE backend = ?1 AND number = ?2")          \
+	SQL(TICKET_PARK,     "UPDATE ticket SET number = ?3, state = 'PARKED', keep_ms = ?4, aside_until_tick = 0"              \
+	                     " WHERE backend = ?1 AND number = ?2")                                                             \
+	SQL(TICKET_TURN,     "UPDATE ticket SET keep_until_tick = ?3 + keep_ms WHERE backend = ?1 AND number < ?2"              \
+	                     " AND state = 'PARKED' AND keep_until_tick IS NULL")                                               \
+	SQL(TICKET_START,    "UPDATE ticket SET state = 'FORWARDING' WHERE backend = ?1 AND number = ?2")                       \
+	SQL(TICKET_ASIDE,    "UPDATE ticket SET aside_until_tick = ?4 WHERE backend = ?1 AND number = ?2 AND owner = ?3"        \
+	                     " AND state = 'WAITING' AND aside_until_tick < 9223372036854775807")                               \
+	SQL(TICKET_PASS,     "UPDATE ticket SET epoch = epoch + 1, aside_until_tick = ?3 WHERE backend = ?1 AND owner = ?2"     \
+	                     " AND state = 'WAITING' AND aside_until_tick < ?3")                                                \
+	SQL(TICKET_DROP,     "DELETE FROM ticket WHERE backend = ?1 AND number = ?2")                                           \
 	/* tools as listed last */                                                                                              \
 	SQL(TOOLS_GET,       "SELECT page, body, digest FROM tools_cache WHERE tenant = ?1 AND backend = ?2 AND credential = ?3" \
 	                     " AND revision = ?4 AND fetched_tick >= ?5 ORDER BY page")                                         \

@@ -191,7 +191,7 @@ void wake_later(struct store *s, int64_t number)
 	for (size_t i = 0; i < s->wakes_n; i++)
 		if (s->wakes[i] == number)
 			return;
-	if (number > 0 && number != gate_number(s->gate) && s->wakes_n < WAKES_MAX)
+	if (number > 0 && s->wakes_n < WAKES_MAX)
 		s->wakes[s->wakes_n++] = (uint32_t)number;
 }
 
@@ -210,6 +210,12 @@ static void wake_others(struct store *s, bool is_committed)
 	for (size_t i = 0; i < s->wakes_n && is_committed && s->wake; i++)
 		wake_send(s->wake, s->wakes[i]);
 	s->wakes_n = 0;
+}
+
+void store_wake(struct store *s, uint32_t number)
+{
+	if (s->wake)
+		wake_send(s->wake, number);
 }
 
 /* ---- turns ---- */

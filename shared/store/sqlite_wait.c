@@ -8,18 +8,45 @@ static const enum hold_answer refusals[] = {
 	[GO_AFTER_UNKNOWN] = HOLD_AFTER_UNKNOWN,
 };
 
-bool hold_windows(struct store *s, struct hold *h, const char *as, int64_t owner)
+bool hold_windows(struct store *s, struct hold *h, const struct holder *by)
 {
 	struct admission a = {
 		.call = h->call,
 		.claims = &h->limits,
 		.why = &h->why,
+		.holder = by->before,
 		.tick = TICK_HELD,
-		.as = as,
-		.owner = owner,
+		.as = by->name,
+		.owner = by->owner,
 	};
 
 	return limits_admit(s, &a);
+}
+
+/* before: the call whose places it takes over; NULL: nobody's. */
+static bool hold_own(struct store *s, struct hold *h, const char *before)
+{
+	return hold_windows(s, h, &(struct holder){ h->call->id, gate_number(s->gate), before });
+}
+
+/* The hold and the ticket in one: a parked one goes on with its own places. */
+static enum hold_answer hold_queued(struct store *s, struct hold *h)
+{
+	struct queue_entry e = { .call = h->call, .limits = &h->limits, .terms = h->queue };
+	char holder[ID_SIZE];
+	bool is_parked = queue_find_parked(s, &e, holder);
+
+	if (!is_parked && !queue_has_room(s, h->call->backend, h->queue))
+		return HOLD_QUEUE_FULL;
+	if (!hold_own(s, h, is_parked ? holder : NULL))
+		return HOLD_LIMITED;
+	if (!is_parked || !queue_take_up(s, &e)) {
+		is_parked = false;
+		queue_enter(s, &e);
+	}
+	h->ticket = e.ticket;
+	h->epoch = e.epoch;
+	return is_parked ? HELD_RESUMED : HELD_QUEUED;
 }
 
 static void hold_carry_out(struct store *s, struct op *op, void *request)
@@ -31,10 +58,10 @@ static void hold_carry_out(struct store *s, struct op *op, void *request)
 		op->answer = refusals[go];
 	else if (h->ask)
 		op->answer = approval_hold(s, h);
-	else if (hold_windows(s, h, h->call->id, gate_number(s->gate)))
-		op->answer = HELD;
+	else if (h->queue)
+		op->answer = hold_queued(s, h);
 	else
-		op->answer = HOLD_LIMITED;
+		op->answer = hold_own(s, h, NULL) ? HELD : HOLD_LIMITED;
 }
 
 void store_hold(struct store *s, struct op *op, struct hold *h)
@@ -52,7 +79,8 @@ static void release_carry_out(struct store *s, struct op *op, void *request)
 	buf_init(&keys, KEYS_MAX_BYTES);
 	if (!claims_join_keys(&r->limits, &keys))
 		db_fault(&s->db, ERR_INVALID);
-	holds_drop(s, r->call->id, keys.data);
+	if (!r->ticket || !queue_leave(s, r->call->id, r->is_parking, r->keep_ms))
+		holds_drop(s, r->call->id, keys.data);
 	if (r->approval && *r->approval)
 		approval_detach(s, r->approval, r->call->id);
 	if (r->evidence)

@@ -79,7 +79,7 @@ uint32_t store_number(const struct store *s);
 int store_wake_fd(const struct store *s);       /* -1 before the session joined; readable: look again */
 void store_wake_drain(struct store *s);
 int store_watch_owner(struct store *s, const char *session_id);   /* fd, hang-up at that process's death; -1 when dead or unknown; caller closes */
-void store_reap(struct store *s, struct op *op);                  /* releases what the dead own; answer = how many sessions were found dead */
+void store_reap(struct store *s, struct op *op);                  /* releases what the dead own and what is overdue; answer: how many of both */
 
 /* ---- configuration in force ---------------------------------------------------------------------------------------------- */
 /* The first process to validate a file's new content makes it the next generation of that real path. */
@@ -132,8 +132,8 @@ struct approval_ask {
 	int64_t cooldown_after_refusal_ms;
 };
 struct queue_terms {
-	uint32_t max_pending, concurrency;
-	int64_t delay_min_ms, delay_max_ms, stall_timeout_ms;
+	uint32_t max_pending, concurrency;      /* max_pending: tickets waiting or parked */
+	int64_t delay_min_ms, delay_max_ms;
 };
 
 /* One operation: an approval of exactly this call is attached to under its own hold, a parked ticket of it is taken up again with its
@@ -166,7 +166,8 @@ struct hold {
 };
 void store_hold(struct store *s, struct op *op, struct hold *h);
 
-/* After its approval was given: a ticket that carries it. Answers HELD_QUEUED, HELD_RESUMED, HOLD_QUEUE_FULL. */
+/* After its approval was given: a ticket that carries it. Answers HELD_QUEUED, HELD_RESUMED, HOLD_QUEUE_FULL. A call that has a ticket
+ * already keeps it, by the terms given here; if it was passed over, it stands at the end now. */
 struct queue_join { const struct call_facts *call; struct claim_set limits; const struct queue_terms *queue; const char *approval;
                     uint64_t ticket; uint32_t epoch; /* out */ };
 void store_queue_join(struct store *s, struct op *op, struct queue_join *j);
@@ -185,25 +186,39 @@ struct release {
 void store_release(struct store *s, struct op *op, struct release *r);
 
 /* ---- the queue ---------------------------------------------------------------------------------------------------------------- */
+#define QUEUE_AHEAD_MAX 4
 struct queue_place {
 	uint32_t position;                      /* 1 = next; only those that are eligible before it count */
 	bool may_start;                         /* first of the eligible, a slot is free and its delay is over: ask the commit point */
-	int64_t ready_ms;                       /* first of the eligible: until its slot's delay is over; -1 = not known yet */
+	int64_t ready_ms;                       /* first of the eligible: until its slot's delay is over; not eligible: until it is; -1 = not known */
 	int64_t eta_ms;                         /* honest guess until its start, by delays and what operations took lately; -1 = unknown */
-	uint32_t epoch;                         /* another than ours: we were passed over and stand at the end now */
-	bool is_gone;                           /* no such ticket any more */
-	uint32_t ahead;                         /* process whose death changes our turn: watch it; 0 = none */
+	uint32_t epoch;                         /* another than ours: we were passed over; store_queue_join puts us at the end */
+	bool is_gone;                           /* no such ticket of ours any more */
+	uint32_t ahead[QUEUE_AHEAD_MAX];        /* other processes whose death changes our turn: watch them */
+	size_t ahead_n;
+	bool is_first_due;                      /* the first of the eligible, not we, could start now: when it does not for long, pass it over */
+	uint64_t first;                         /* its ticket and its owner; 0 = we are first */
+	uint32_t first_owner;
 };
 MUST_USE enum err store_queue_place(struct store *s, const char *backend, uint64_t ticket, struct queue_place *out);
-/* Not eligible until then: braked, or its own agent's limit is full. Keeps its number. */
+/* Not eligible until then: its own agent's limit is full. Keeps its number. What a brake or a cool-down stops is not eligible anyway. */
 struct queue_aside { const char *backend; uint64_t ticket; int64_t for_ms; };
 void store_queue_aside(struct store *s, struct op *op, const struct queue_aside *a);
-/* The owner ahead has been found stopped for stall_timeout of our own waking time: its ticket is closed under a new epoch. */
-struct queue_pass { const char *backend; uint32_t owner; };
+/* The first could start and did not for stall_timeout of our own waking time: all tickets of its owner are closed under a new epoch.
+ * answer: how many; 0: it was not so any more. */
+struct queue_pass { const char *backend; uint64_t ticket; uint32_t owner; };
 void store_queue_pass_over(struct store *s, struct op *op, const struct queue_pass *p);
+void store_wake(struct store *s, uint32_t number);             /* "look again", to another process */
 int store_watch_number(struct store *s, uint32_t number);      /* as store_watch_owner */
 
-struct queue_row { const char *backend, *call, *agent, *tool, *state; uint64_t number; uint32_t owner, position; int64_t waited_ms, ready_ms; };
+/* state: WAITING | ASIDE (waits, but is not eligible) | PARKED | FORWARDING. position 0: FORWARDING or ASIDE. ready_ms: guess until its
+ * start. keep_ms: PARKED, its turn has come: so long does its place stay. -1 = not known, or not so. */
+struct queue_row {
+	const char *backend, *call, *agent, *tool, *state;
+	uint64_t number;
+	uint32_t owner, position;
+	int64_t waited_ms, ready_ms, keep_ms;
+};
 typedef bool queue_row_fn(void *arg, const struct queue_row *row);                   /* false: stop */
 MUST_USE enum err store_queue_list(struct store *s, const char *backend, queue_row_fn *fn, void *arg);   /* backend NULL: all */
 

@@ -5,12 +5,13 @@ UPDATE meta SET min_writer = 3;
 -- ---------------------------------------------------------------- queue (DESIGN.md sections 2 and 4)
 CREATE TABLE queue (                     -- one row per backend that has a queue; its terms are those of whoever joined last: who finds
   backend TEXT PRIMARY KEY,              -- an owner dead draws the delay by them, without any config
-  next_number INTEGER NOT NULL, concurrency INTEGER NOT NULL, delay_min_ms INTEGER NOT NULL, delay_max_ms INTEGER NOT NULL
+  next_number INTEGER NOT NULL, concurrency INTEGER NOT NULL, delay_min_ms INTEGER NOT NULL, delay_max_ms INTEGER NOT NULL,
+  took_ms INTEGER NOT NULL DEFAULT -1    -- how long operations took lately, the newest for a quarter: for the guess how long it will be; -1 = none yet
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE queue_slot (                -- `concurrency` rows per backend
   backend TEXT NOT NULL, slot INTEGER NOT NULL,
   ready_tick INTEGER NOT NULL,           -- earliest next start: the end of the last operation + the draw made then, once (0 at first)
-  number INTEGER,                        -- the ticket that is FORWARDING here; NULL = free
+  number INTEGER,                        -- the ticket that is FORWARDING here, since ready_tick; NULL = free
   PRIMARY KEY (backend, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE ticket (
@@ -23,7 +24,8 @@ CREATE TABLE ticket (
   epoch INTEGER NOT NULL DEFAULT 1,      -- bumped when passed over; a commit naming an older epoch fails
   keep_ms INTEGER NOT NULL DEFAULT 0,    -- PARKED: so long after its turn has come do number and hold stay (keep_place),
   keep_until_tick INTEGER,               -- and until when; NULL: its turn has not come
-  aside_until_tick INTEGER NOT NULL DEFAULT 0,   -- passed over until then (braked, stopped, its own limit): blocks nobody, keeps its number
+  aside_until_tick INTEGER NOT NULL DEFAULT 0,   -- not eligible until then (its own limit is full): blocks nobody, keeps its number;
+                                         -- 2^63-1: passed over, its owner was stopped; at the end when it joins again
   joined_tick INTEGER NOT NULL,
   PRIMARY KEY (backend, number)
 ) STRICT, WITHOUT ROWID;
