@@ -61,6 +61,15 @@ static bool is_listen(const struct errand *e)
 	return !list_is_empty(&e->listen.node);
 }
 
+static void reply_thrown_away(struct errand *e)
+{
+	CLEANUP(buf_release) struct buf line = { 0 };
+
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (reply_write_thrown_away(e->in.rpc.id, e->relay->part->place.max_body_bytes, false, &line))
+		reply_buf(e->relay->part, &line);
+}
+
 static void reply_failure(struct errand *e, const struct delivery_end *end)
 {
 	struct refusal r;
@@ -106,7 +115,9 @@ static void done(struct delivery *d, const struct delivery_end *how)
 		return;
 	if (e->is_late)
 		end.cause = "nothing came within 5 s";
-	if (is_request && !e->is_answered && !e->in.is_cancelled)
+	if (is_request && !e->is_answered && !e->in.is_cancelled && end.is_large_result)
+		reply_thrown_away(e);
+	else if (is_request && !e->is_answered && !e->in.is_cancelled)
 		reply_failure(e, &end);
 	if (is_request && end.has_timed_out && end.fate == FATE_UNKNOWN && !e->in.is_cancelled && !is_opening(e)) /* MCP: never initialize */
 		relay_tell_cancelled(e->relay, e->in.rpc.id);

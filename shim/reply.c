@@ -1,4 +1,5 @@
 #include "shim/reply.h"
+#include <inttypes.h>
 #include "base/log.h"
 #include "shim/shim.h"
 
@@ -37,19 +38,36 @@ void reply_error(struct part *p, struct json_value id, int code, const char *tex
 	reply_error_data(p, id, code, text, (struct span){ 0 });
 }
 
-bool reply_write_too_long(struct json_value id, size_t bytes, bool is_call, struct buf *out)
+static bool write_replacement(struct json_value id, const char *why, bool is_call, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf text = { 0 }, result = { 0 };
 
 	buf_init(&text, SMALL_CAP);
 	buf_init(&result, SMALL_CAP);
-	if (!buf_printf(&text, "the answer is %zu bytes long, more than the %d bytes an MCP client can read in one message%s", bytes,
-	                HOST_MAX_LINE_BYTES, is_call ? "; the call was executed, ask for less at once" : ""))
+	if (!buf_printf(&text, "%s%s", why, is_call ? "; the call was executed, ask for less at once" : ""))
 		return false;
 	if (!is_call)
 		return jsonrpc_write_error(out, id, -32603, buf_span(&text), (struct span){ 0 });
 	return buf_append_text(&result, "{\"content\":[{\"type\":\"text\",\"text\":") && json_quote(&result, buf_span(&text)) &&
 	       buf_append_text(&result, "}],\"isError\":true}") && jsonrpc_write_result(out, id, buf_span(&result));
+}
+
+bool reply_write_too_long(struct json_value id, size_t bytes, bool is_call, struct buf *out)
+{
+	char why[160];
+
+	snprintf(why, sizeof(why), "the answer is %zu bytes long, more than the %d bytes an MCP client can read in one message", bytes,
+	         HOST_MAX_LINE_BYTES);
+	return write_replacement(id, why, is_call, out);
+}
+
+bool reply_write_thrown_away(struct json_value id, int64_t max_bytes, bool is_call, struct buf *out)
+{
+	char why[160];
+
+	snprintf(why, sizeof(why), "the result is larger than the %" PRId64 " bytes that are taken from this backend in one answer (max_body)",
+	         max_bytes);
+	return write_replacement(id, why, is_call, out);
 }
 
 static bool copy(struct buf *out, const char *from, const char *to)

@@ -16,5 +16,7 @@ void reply_error_data(struct part *p, struct json_value id, int code, const char
 MUST_USE bool reply_write_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out, bool *is_replaced);
 MUST_USE bool reply_write_call_answer(const struct jsonrpc *answer, struct json_value id, struct buf *out, bool *is_replaced);
 MUST_USE bool reply_write_too_long(struct json_value id, size_t bytes, bool is_call, struct buf *out);
+/* The same for a result that was thrown away unread, being larger than max_body. */
+MUST_USE bool reply_write_thrown_away(struct json_value id, int64_t max_bytes, bool is_call, struct buf *out);
 /* Takes the text of b, which must be one message, and queues it. */
 void reply_buf(struct part *p, struct buf *b);

@@ -220,6 +220,21 @@ static void say_unknown(struct call *c, const char *cause)
 	c->refusal.executed = EXECUTED_UNKNOWN;
 }
 
+/* It ran, and nobody knows what came of it: the client must not call again on a guess. */
+static void say_thrown_away(struct call *c)
+{
+	struct buf line;
+
+	c->outcome.kind = OUTCOME_SUCCEEDED;
+	c->outcome.executed = EXECUTED_YES;
+	snprintf(c->outcome.cause, sizeof(c->outcome.cause), "the result is larger than max_body and was thrown away: an error was said in its place");
+	buf_init(&line, HOST_MAX_LINE_BYTES);
+	if (!reply_write_thrown_away(c->in.rpc.id, c->part->place.max_body_bytes, true, &line))
+		buf_clear(&line);
+	c->reply_bytes = line.len;
+	c->reply = buf_take(&line);
+}
+
 static void unanswered(struct call *c, const struct delivery_end *end)
 {
 	const char *cause = end->cause ? end->cause : "no answer";
@@ -254,7 +269,9 @@ static void done(struct delivery *d, const struct delivery_end *end)
 	c->outcome.http_status = end->http_status;
 	c->is_repeatable = end->may_repeat && !c->was_repeated;
 	c->outcome.duration_ms = (clock_mono_us() - c->flight.committed_us) / 1000;
-	if (c->outcome.kind == OUTCOME_NONE)
+	if (c->outcome.kind == OUTCOME_NONE && end->is_large_result)
+		say_thrown_away(c);
+	else if (c->outcome.kind == OUTCOME_NONE)
 		unanswered(c, end);
 	if (end->has_timed_out && end->fate == FATE_UNKNOWN && !c->is_dropped)
 		relay_tell_cancelled(&c->part->relay, c->in.rpc.id);

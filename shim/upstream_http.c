@@ -216,6 +216,7 @@ void exchange_finish(struct exchange *x, enum fate fate, const char *cause, bool
 		.http_status = x->status,
 		.retry_after_ms = x->retry_after_ms,
 		.has_timed_out = x->has_timed_out,
+		.is_large_result = x->is_large_result && fate == FATE_UNKNOWN,
 		.may_repeat = may_repeat,
 		.cause = cause,
 	};

@@ -47,6 +47,7 @@ struct exchange {
 	bool is_request, is_opener, is_cancelled, is_orphan, has_timed_out, has_complained;
 	bool is_modern;                /* it carries its own envelope: in no session, nothing to go on from when it breaks off */
 	bool is_taken;                 /* a cancellation: closing what it names says all of it */
+	bool is_large_result;          /* the answer is a result that is larger than max_body */
 	bool is_on_wire;               /* its request is under way */
 	bool must_restart;             /* once its request is over: from the beginning of the waiting */
 	bool waits_on_stream;          /* HTTP+SSE: accepted, the answer comes on the session's stream */

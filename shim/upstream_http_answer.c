@@ -183,20 +183,42 @@ static struct json_value id_at_end(struct span tail)
 	return id;
 }
 
-static void oversize_unasked(struct http_upstream *u, struct span tail)
+static const char too_large[] = "the answer is too large";
+
+/* What is there of an answer that is too large: was it a result? */
+static void note_too_large(struct exchange *x, struct span beginning)
 {
-	struct json_value id = id_at_end(tail);
+	struct json_value id;
+
+	x->is_large_result = is_good(x->status) && jsonrpc_guess(beginning, &id) == JSONRPC_RESULT;
+}
+
+static struct json_value id_of_oversize(const struct sse_event *event)
+{
+	struct json_value id;
+	enum jsonrpc_kind kind = jsonrpc_guess(event->head, &id);
+
+	if (kind == JSONRPC_REQUEST)
+		return (struct json_value){ 0 };
+	return id.kind != JSON_NONE ? id : id_at_end(event->data);
+}
+
+static void oversize_unasked(struct http_upstream *u, const struct sse_event *event)
+{
+	struct json_value id = id_of_oversize(event);
 	struct exchange *x = id.kind == JSON_STRING || id.kind == JSON_NUMBER ? answer_owner(u, id) : NULL;
 
 	log_warn("upstream.answer", "backend=%s why=\"an event was larger than max_body\"", u->o.backend->name);
-	if (x)
-		exchange_conclude(x, FATE_UNKNOWN, "the answer is too large", false);
+	if (!x)
+		return;
+	note_too_large(x, event->head);
+	exchange_conclude(x, FATE_UNKNOWN, too_large, false);
 }
 
 void answer_unasked(struct http_upstream *u, const struct sse_event *event)
 {
 	if (event->is_oversize)
-		oversize_unasked(u, event->data);
+		oversize_unasked(u, event);
 	else
 		read_text(u, event->data, to_session, u);
 }
@@ -207,10 +229,12 @@ static void rest_event(struct stream *s, const struct sse_event *event)
 {
 	struct exchange *x = container_of(s, struct exchange, rest);
 
-	if (event->is_oversize)
-		exchange_finish(x, FATE_UNKNOWN, "the answer is too large", false);
-	else if (span_is(event->type, "message"))
+	if (event->is_oversize) {
+		note_too_large(x, event->head);
+		exchange_finish(x, FATE_UNKNOWN, too_large, false);
+	} else if (span_is(event->type, "message")) {
 		read_text(x->u, event->data, to_exchange, x);
+	}
 }
 
 static void rest_ended(struct stream *s, enum stream_verdict how, int status)
@@ -277,7 +301,8 @@ enum http_flow answer_body(struct http_request *r, struct span bytes)
 	if (x->reading != READ_SSE)
 		return drain(x, bytes);
 	if (sse_feed(&x->sse, bytes, on_event, x) == SSE_TOO_LARGE) {
-		exchange_finish(x, FATE_UNKNOWN, "the answer is too large", false);
+		note_too_large(x, buf_span(&x->sse.data));
+		exchange_finish(x, FATE_UNKNOWN, too_large, false);
 		return HTTP_STOP;
 	}
 	if (!x->d && !was_over)
@@ -490,6 +515,8 @@ void answer_end(struct exchange *x, const struct http_end *end)
 	if (!x->d || x->must_restart)
 		return;
 	x->has_timed_out = end->has_timed_out;
+	if (end->is_too_large && x->reading == READ_JSON)
+		note_too_large(x, buf_span(&x->json));
 	if (end->outcome == HTTP_NOT_SENT)
 		exchange_finish(x, FATE_NOT_SENT, end->cause, false);
 	else if (x->waits_on_stream)

@@ -76,7 +76,8 @@ static void keep_forgotten(struct outgoing *x)
 void outgoing_finish(struct outgoing *x, enum fate fate, const char *cause, bool has_timed_out)
 {
 	struct delivery *d = x->d;
-	struct delivery_end end = { .fate = fate, .retry_after_ms = -1, .has_timed_out = has_timed_out, .cause = cause };
+	struct delivery_end end = { .fate = fate, .retry_after_ms = -1, .has_timed_out = has_timed_out,
+		.is_large_result = x->is_large_result, .cause = cause };
 
 	d->transfer = NULL;
 	x->d = NULL;

@@ -32,6 +32,7 @@ struct outgoing {
 	struct loop_timer timer;  /* for the answer */
 	struct buf key;           /* of a request that has left: its place in by_id */
 	bool is_request, is_cancelled;
+	bool is_large_result;     /* its answer is one, and was thrown away */
 };
 
 struct stdio_upstream {

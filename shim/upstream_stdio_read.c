@@ -148,16 +148,14 @@ static bool has(struct span text, const char *word)
 
 /* Whose answer a line may be, as far as its ends tell: servers write the id before the result or right after it. A guess, and one that
  * is wrong ends a request of the same server, as it could by a wrong answer, too. */
-static void give_up_unread(struct stdio_upstream *u, struct span head, struct span tail, const char *cause)
+static struct outgoing *owner_of_unread(const struct stdio_upstream *u, struct span head, struct span tail)
 {
-	struct outgoing *x = NULL;
+	struct outgoing *x;
 
 	if (head.len == 0 || *head.at != '{' || !(has(head, "\"result\"") || has(head, "\"error\"")))
-		return;
-	if (!(x = find_id(u, head, true)))
-		x = find_id(u, tail, false);
-	if (x)
-		outgoing_finish(x, FATE_UNKNOWN, cause, false);
+		return NULL;
+	x = find_id(u, head, true);
+	return x ? x : find_id(u, tail, false);
 }
 
 static struct span first_of(struct span s)
@@ -176,14 +174,22 @@ static void on_unreadable(struct stdio_upstream *u, struct span line, const char
 {
 	complain(u, "it writes lines on stdout that are no messages; log level debug shows them");
 	log_debug("upstream.stdout", "backend=%s why=%s text=%.*s", u->o.backend->name, why, SPAN_ARGS(line));
-	give_up_unread(u, first_of(line), last_of(line), "the answer cannot be read");
+	struct outgoing *x = owner_of_unread(u, first_of(line), last_of(line));
+	if (x)
+		outgoing_finish(x, FATE_UNKNOWN, "the answer cannot be read", false);
 }
 
 static void on_overlong(struct stdio_upstream *u)
 {
+	struct span head = { u->in.head, u->in.head_len }, tail = { u->in.tail, u->in.tail_len };
+	struct outgoing *x = owner_of_unread(u, head, tail);
+	struct json_value id;
+
 	complain(u, "a line longer than max_body was thrown away");
-	give_up_unread(u, (struct span){ u->in.head, u->in.head_len }, (struct span){ u->in.tail, u->in.tail_len },
-		"the answer is too large");
+	if (!x)
+		return;
+	x->is_large_result = jsonrpc_guess(head, &id) == JSONRPC_RESULT;
+	outgoing_finish(x, FATE_UNKNOWN, "the answer is too large", false);
 }
 
 /* ---- messages, one by one -------------------------------------------------------------------------------------------------------- */

@@ -244,6 +244,89 @@ void jsonrpc_read(struct span line, struct jsonrpc *out)
 	}
 }
 
+/* ---- guessing -------------------------------------------------------------------------------- */
+
+static size_t end_of_string(struct span s, size_t quote)
+{
+	size_t i = quote + 1;
+
+	while (i < s.len && s.at[i] != '"')
+		i += s.at[i] == '\\' ? 2 : 1;
+	return i < s.len ? i + 1 : s.len;
+}
+
+static enum jsonrpc_kind kind_of_key(struct span quoted)
+{
+	static const struct { const char *key; enum jsonrpc_kind kind; } keys[] = {
+		{ "\"result\"", JSONRPC_RESULT }, { "\"error\"", JSONRPC_ERROR }, { "\"method\"", JSONRPC_REQUEST },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (span_is(quoted, keys[i].key))
+			return keys[i].kind;
+	return JSONRPC_INVALID;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static size_t skip_blanks(struct span s, size_t i)
+{
+	while (i < s.len && is_blank(s.at[i]))
+		i++;
+	return i;
+}
+
+/* Where a string or number that begins there ends; s.len when that is not there. */
+static size_t end_of_scalar(struct span s, size_t i)
+{
+	if (i < s.len && s.at[i] == '"')
+		return end_of_string(s, i);
+	while (i < s.len && !is_blank(s.at[i]) && s.at[i] != ',' && s.at[i] != '}')
+		i++;
+	return i;
+}
+
+static struct json_value guess_id(struct span s, size_t after_key)
+{
+	size_t colon = skip_blanks(s, after_key), from = skip_blanks(s, colon + 1), end = end_of_scalar(s, from);
+	struct json_value id = { 0 };
+
+	if (end >= s.len || s.at[colon] != ':')
+		return id;
+	if (jsonscan_check((struct span){ s.at + from, end - from }, &id, NULL) == JSONSCAN_OK && is_id(id))
+		return id;
+	return (struct json_value){ 0 };
+}
+
+/* Walks along the keys at the top. */
+enum jsonrpc_kind jsonrpc_guess(struct span s, struct json_value *id)
+{
+	enum jsonrpc_kind kind = JSONRPC_INVALID;
+	size_t i = skip_blanks(s, 0), next;
+	bool is_key = false;
+	int depth = 0;
+
+	*id = (struct json_value){ 0 };
+	if (i == s.len || s.at[i] != '{')
+		return JSONRPC_INVALID;
+	for (; i < s.len && kind == JSONRPC_INVALID; i = next) {
+		char c = s.at[i];
+		next = c == '"' ? end_of_string(s, i) : i + 1;
+		if (c == '"' && is_key) {
+			struct span key = { s.at + i, next - i };
+			kind = kind_of_key(key);
+			if (span_is(key, "\"id\""))
+				*id = guess_id(s, next);
+		}
+		depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+		is_key = is_blank(c) ? is_key : depth == 1 && (c == '{' || c == ',');
+	}
+	return kind;
+}
+
 bool jsonrpc_id_key(struct json_value id, struct buf *key)
 {
 	return is_id(id) && json_canonical(id, key);

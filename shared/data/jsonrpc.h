@@ -29,6 +29,10 @@ void jsonrpc_read(struct span line, struct jsonrpc *out);
 /* The same for one member of a batch, whose bytes were scanned already. */
 void jsonrpc_classify(struct json_value root, struct jsonrpc *out);
 
+/* What a message would be of which only the beginning is there: RESULT, ERROR, or REQUEST for whatever has a method. INVALID: it cannot
+ * be told. *id: if it stands before that, else JSON_NONE. No more is checked, so this serves only to say more about what is refused anyway. */
+enum jsonrpc_kind jsonrpc_guess(struct span beginning, struct json_value *id);
+
 /* Key for a table of ids: the canonical bytes, so that "1" and 1 differ and "\u0031" equals "1". False when it is no id. */
 MUST_USE bool jsonrpc_id_key(struct json_value id, struct buf *key);
 

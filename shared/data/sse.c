@@ -28,6 +28,15 @@ static bool set(struct buf *b, struct span value)
 	return buf_append_span(b, value);
 }
 
+static void add_head(struct sse *s, struct span part)
+{
+	size_t room = SSE_HEAD_BYTES - s->head_len, n = part.len < room ? part.len : room;
+
+	if (n)
+		memcpy(s->head + s->head_len, part.at, n);
+	s->head_len += n;
+}
+
 /* The last bytes of what came so far, and of part. */
 static bool keep_tail(struct sse *s, struct span part)
 {
@@ -38,8 +47,12 @@ static bool keep_tail(struct sse *s, struct span part)
 	old = s->data.len < old ? s->data.len : old;
 	if (old)
 		memcpy(tail, s->data.data + s->data.len - old, old);
-	if (!s->is_oversize)
+	if (!s->is_oversize) {
+		s->head_len = 0;
+		add_head(s, buf_span(&s->data));
 		buf_release(&s->data);
+	}
+	add_head(s, part);
 	buf_clear(&s->data);
 	s->is_oversize = true;
 	part = part.len > room ? (struct span){ part.at + part.len - room, room } : part;
@@ -119,6 +132,7 @@ static bool dispatch(struct sse *s, sse_event_fn *fn, void *arg)
 		.last_id = buf_span(&s->last_id),
 		.retry_ms = s->retry_ms,
 		.is_oversize = s->is_oversize,
+		.head = { s->head, s->is_oversize ? s->head_len : 0 },
 	};
 	bool goes_on = !s->has_fields || fn(arg, &event);
 

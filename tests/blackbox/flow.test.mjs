@@ -212,6 +212,41 @@ function assertErrorOnly(answer) {
   return answer.error;
 }
 
+describe('results larger than max_body', suite, () => {
+  const ways = {
+    'as JSON, the result first': (x, text) => x.json(`{"result":${JSON.stringify({ content: [{ type: 'text', text }] })},"jsonrpc":"2.0","id":${x.id}}`),
+    'as JSON, the id first': (x, text) => x.say(text),
+    'as an event': (x, text) => {
+      x.stream();
+      x.event({ jsonrpc: '2.0', id: x.message.id, result: { content: [{ type: 'text', text }] } });
+      x.end();
+    },
+  };
+  for (const [what, send] of Object.entries(ways)) {
+    test(`${what}: an error that says so, and that the call was executed`, async (t) => {
+      const { backend, place, shim } = await setUp(t, { backend: ', max_body: 1MiB', rules: { grant: 'rate_limits: { echo: { window: 1h, max_count: 1 } }' } });
+      backend.onCall.echo = (x) => send(x, 'z'.repeat(2 * MiB));
+      const { result, line } = await shim.call('echo');
+      assert.equal(result?.isError, true, line);
+      assert.match(result.content[0].text, /larger than the 1048576 bytes.*\(max_body\); the call was executed/);
+      assertRefused(await shim.call('echo'), CODE.limited, { reason: 'rate' });
+      await shim.end();
+      const { verdict, body } = (await place.auditRows()).find((row) => row.kind === 'outcome');
+      assert.deepEqual([verdict, body.executed], ['succeeded', 'yes']);
+      assert.match(body.cause, /max_body/);
+    });
+  }
+
+  test('what cannot be told for a result stays unknown; other requests say so too', async (t) => {
+    const { backend, shim } = await setUp(t, { backend: ', max_body: 1MiB' });
+    const text = 'z'.repeat(2 * MiB);
+    backend.onCall.echo = (x) => x.error(-32000, text);
+    assertRefused(await shim.call('echo'), CODE.unknown, { executed: 'unknown' });
+    backend.onMethod['resources/read'] = (x) => x.result({ contents: [{ uri: 'a', text }] });
+    assert.match(assertErrorOnly(await shim.request('resources/read', { uri: 'file:///a' })).message, /larger than the 1048576 bytes/);
+  });
+});
+
 describe('tasks', suite, () => {
   test('a call that makes a task is settled when the task is made; polls pass, results may take long', async (t) => {
     const { backend, place, shim } = await setUp(t, { rules: { grant: 'rate_limits: { task: { window: 1h, max_count: 1 } }' }, backend: isSanitized ? '' : ', timeout: 1s' });

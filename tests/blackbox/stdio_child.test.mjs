@@ -116,10 +116,12 @@ describe('stdio child', suite, () => {
     assert.equal(shim.stderr.includes('\u001b'), false);
   });
 
-  test('an answer longer than max_body ends its call as unknown at once; the session lives', async (t) => {
+  test('a result longer than max_body is replaced by an error that says so, and was executed; the session lives', async (t) => {
     const { place } = setUp(t, { backend: ', max_body: 100KiB' });
     const shim = await openShim(place);
-    assertRefused(await shim.call('big', { bytes: 300_000 }), CODE.unknown, { executed: 'unknown' });
+    const { result: said } = await shim.call('big', { bytes: 300_000 });
+    assert.equal(said.isError, true);
+    assert.match(said.content[0].text, /larger than the 102400 bytes.*the call was executed/);
     assertSaid(await shim.call('echo', { message: 'after' }), 'after');
     const { result } = await shim.call('big', { bytes: 50_000 });
     assert.equal(result.content[0].text.length, 50_000);

@@ -37,6 +37,23 @@ static void check_message(const struct jsonrpc *m)
 		check_answer(m->id);
 }
 
+/* A guess from the beginning is right, or none: whatever is cut off. */
+static void check_guess(const struct jsonrpc *m, struct span line)
+{
+	bool is_call = m->kind == JSONRPC_REQUEST || m->kind == JSONRPC_NOTIFICATION;
+
+	for (size_t n = 1; n <= line.len && n < 300; n++) {
+		CLEANUP(free_charp) char *exact = xmalloc(n + 1);
+		struct json_value id;
+		memcpy(exact, line.at, n);
+		enum jsonrpc_kind kind = jsonrpc_guess((struct span){ exact, n }, &id);
+		if (m->kind == JSONRPC_INVALID || m->kind == JSONRPC_BATCH)
+			continue;
+		assert(kind == JSONRPC_INVALID || kind == (is_call ? JSONRPC_REQUEST : m->kind));
+		assert(id.kind == JSON_NONE || span_equal(id.text, m->id.text));
+	}
+}
+
 /* Read from the outline of the check and read by walking: the same message. */
 static void check_walked(const struct jsonrpc *m)
 {
@@ -61,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	jsonrpc_read((struct span){ (const char *)bytes, n }, &m);
 	check_message(&m);
 	check_walked(&m);
+	check_guess(&m, (struct span){ (const char *)bytes, n });
 	struct json_iter it = json_iter(m.kind == JSONRPC_BATCH ? m.root : (struct json_value){ 0 });
 	while (json_next(&it, &key, &v)) {
 		jsonrpc_classify(v, &member);

@@ -46,6 +46,38 @@ START_TEST(tells_what_a_message_is)
 }
 END_TEST
 
+/* ---- what only began ----------------------------------------------------------------------------------------------------- */
+static const struct { const char *text; enum jsonrpc_kind kind; const char *id; } begun[] = {
+	{ "{\"result\":{\"content\":[{\"te", JSONRPC_RESULT, "" },
+	{ " {\"jsonrpc\" : \"2.0\", \"id\" : 7 , \"result\" : ", JSONRPC_RESULT, "7" },
+	{ "{\"id\":\"a\\\"b\",\"error\":{", JSONRPC_ERROR, "\"a\\\"b\"" },
+	{ "{\"_meta\":{\"result\":[\"error\",{\"method\":1}]},\"method\":\"x\",\"params", JSONRPC_REQUEST, "" },
+	{ "{\"x\":[1,\"result\",2],\"y\":\"result\",\"id\":1}", JSONRPC_INVALID, "1" },
+	{ "{\"id\":1.5,\"result\":", JSONRPC_RESULT, "" },
+	{ "{\"id\":12", JSONRPC_INVALID, "" },
+	{ "{\"id\":", JSONRPC_INVALID, "" },
+	{ "{\"id\"", JSONRPC_INVALID, "" },
+	{ "{\"res", JSONRPC_INVALID, "" },
+	{ "[{\"result\":1", JSONRPC_INVALID, "" },
+	{ "\"result\"", JSONRPC_INVALID, "" },
+	{ "{\"a\":\"\\", JSONRPC_INVALID, "" },
+	{ "{", JSONRPC_INVALID, "" },
+	{ " ", JSONRPC_INVALID, "" },
+	{ "", JSONRPC_INVALID, "" },
+};
+
+START_TEST(guesses_what_a_message_would_be_from_its_beginning)
+{
+	struct span s = span_of(begun[_i].text);
+	CLEANUP(free_charp) char *exact = xmalloc(s.len + 1); /* so that a sanitizer sees a read beyond */
+	struct json_value id;
+
+	memcpy(exact, s.at, s.len);
+	ck_assert_int_eq(jsonrpc_guess((struct span){ exact, s.len }, &id), begun[_i].kind);
+	ck_assert_msg(span_is(id.text, begun[_i].id), "%s: %.*s", begun[_i].text, SPAN_ARGS(id.text));
+}
+END_TEST
+
 /* Enough members that the line has no outline. */
 #define MANY "\"m\":{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,\"l\":1,\"n\":1,\"o\":1," \
 	"\"p\":1,\"q\":1,\"r\":1,\"s\":1,\"t\":1,\"u\":1,\"v\":1,\"w\":1,\"x\":1,\"y\":1,\"z\":1},"
@@ -296,6 +328,7 @@ Suite *suite(void)
 	Suite *s = suite_create("jsonrpc");
 	TCase *t = tcase_create("jsonrpc");
 
+	tcase_add_loop_test(t, guesses_what_a_message_would_be_from_its_beginning, 0, ARRAY_LEN(begun));
 	tcase_add_loop_test(t, tells_what_a_message_is, 0, ARRAY_LEN(good));
 	tcase_add_test(t, members_are_the_exact_bytes);
 	tcase_add_test(t, meta_is_that_of_params);

@@ -313,6 +313,12 @@ START_TEST(the_end_closes_the_stream)
 }
 END_TEST
 
+static const struct { const char *begin, *end; bool is_result; } large[] = {
+	{ "data: {\"result\":\"", "\",\"jsonrpc\":\"2.0\",\"id\":7}\n\n", true },
+	{ "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"", "\"}\n\n", true },
+	{ "data: {\"error\":\"", "\",\"jsonrpc\":\"2.0\",\"id\":7}\n\n", false },
+};
+
 START_TEST(an_answer_that_is_too_large_ends_its_call_alone)
 {
 	static char filler[4097];
@@ -327,13 +333,14 @@ START_TEST(an_answer_that_is_too_large_ends_its_call_alone)
 	begin(&b, LIST);
 	TURN_UNTIL(atomic_load(&calls) == 2);
 	memset(filler, 'x', sizeof(filler) - 1);
-	to_stream("data: {\"result\":\"");
+	to_stream(large[_i].begin);
 	for (int i = 0; i < 50; i++)
 		to_stream(filler);
-	to_stream("\",\"jsonrpc\":\"2.0\",\"id\":7}\n\n");
+	to_stream(large[_i].end);
 	finish(&a);
 	ck_assert_int_eq(a.end.fate, FATE_UNKNOWN);
 	ck_assert_str_eq(a.cause, "the answer is too large");
+	ck_assert_int_eq(a.end.is_large_result, large[_i].is_result);
 	ck_assert(!b.is_done);
 	to_stream("data: " OK_8 "\n\n");
 	finish(&b);
@@ -362,7 +369,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_lost_stream_is_opened_again_unasked);
 	tcase_add_test(t, a_message_that_finds_its_session_gone_may_be_repeated);
 	tcase_add_test(t, the_end_closes_the_stream);
-	tcase_add_test(t, an_answer_that_is_too_large_ends_its_call_alone);
+	tcase_add_loop_test(t, an_answer_that_is_too_large_ends_its_call_alone, 0, ARRAY_LEN(large));
 	suite_add_tcase(s, t);
 	return s;
 }
