@@ -82,7 +82,7 @@ static void commit_carry_out(struct store *s, struct op *op, void *request)
 
 	op->answer = COMMITTED;
 	for (size_t i = 0; i < ARRAY_LEN(conditions) && op->answer == COMMITTED; i++)
-		op->answer = conditions[i](s, c);
+		op->answer = (int)conditions[i](s, c);
 	if (op->answer != COMMITTED)
 		return;
 	FAILPOINT(COMMIT_ADMITTED);
