@@ -3,16 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
-import { complete, envelope, REVISION, startModern } from '../lib/modern_backend.mjs';
+import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
+import { modern, needsInput, retry } from '../lib/modern_client.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { openShim, startShim } from '../lib/shim.mjs';
 import { until } from '../lib/until.mjs';
-
-const modern = (shim) => ({
-  ask: (method, params = {}, options) => shim.request(method, { ...params, _meta: { ...envelope(), ...params._meta } }, options),
-  call: (name, args = {}, more = {}, options) => shim.request('tools/call', { name, arguments: args, ...more, _meta: envelope(more.meta) }, options),
-});
 
 async function setUp(t, { rules = {}, tools = ['echo', 'other', 'secret', 'wörk ✓'].map((name) => tool(name)) } = {}) {
   const backend = await startModern(t, { tools });
@@ -90,17 +86,9 @@ describe('a modern client, a modern backend', suite, () => {
     assert.equal(backend.callsOf('secret').length + soft.backend.callsOf('secret').length, 0);
   });
 
-  const needsInput = (backend, name = 'echo') => {
-    backend.onCall[name] = (x, params) => {
-      if (params.requestState !== 'state-1') return x.result({ resultType: 'input_required', inputRequests: { who: { method: 'elicitation/create', params: { message: 'Who?', requestedSchema: { type: 'object' } } } }, requestState: 'state-1' });
-      return x.result(complete({ content: [{ type: 'text', text: `for ${params.inputResponses.who.content.name}` }] }));
-    };
-  };
-  const retry = { requestState: 'state-1', inputResponses: { who: { action: 'accept', content: { name: 'Ada-private' } } } };
-
   test('an input_required call and its retry are one use of a limit', async (t) => {
     const { backend, call } = await setUp(t, { rules: { grant: 'rate_limits: { echo: { window: 1h, max_count: 1 } }' } });
-    needsInput(backend);
+    needsInput(backend, 'echo');
     const first = await call('echo', { a: 1 });
     assert.equal(first.result.resultType, 'input_required');
     assert.equal(first.result.requestState, 'state-1');
@@ -111,7 +99,7 @@ describe('a modern client, a modern backend', suite, () => {
 
   test('a retry with other arguments, another tool or a foreign state is a call of its own', async (t) => {
     const { backend, call } = await setUp(t, { rules: { grant: 'rate_limits: { "*": { window: 1h, max_count: 1 } }' } });
-    needsInput(backend);
+    needsInput(backend, 'echo');
     await call('echo', { a: 1 });
     assertRefused(await call('echo', { a: 2 }, retry), CODE.limited);
     assertRefused(await call('other', { a: 1 }, retry), CODE.limited);
@@ -121,7 +109,7 @@ describe('a modern client, a modern backend', suite, () => {
 
   test('the same retry again is a call of its own', async (t) => {
     const { backend, call } = await setUp(t, { rules: { grant: 'rate_limits: { echo: { window: 1h, max_count: 1 } }' } });
-    needsInput(backend);
+    needsInput(backend, 'echo');
     await call('echo');
     assertSaid(await call('echo', {}, retry), 'for Ada-private');
     assertRefused(await call('echo', {}, retry), CODE.limited);
@@ -129,7 +117,7 @@ describe('a modern client, a modern backend', suite, () => {
 
   test('what the person answered is in no record and no log', async (t) => {
     const { backend, call, shim, place } = await setUp(t);
-    needsInput(backend);
+    needsInput(backend, 'echo');
     backend.onCall.echo = ((inner) => (x, params) => (params.requestState ? x.result(complete({ content: [] })) : inner(x, params)))(backend.onCall.echo);
     await call('echo');
     await call('echo', {}, retry);
