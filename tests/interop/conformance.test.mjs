@@ -41,12 +41,19 @@ describe('the conformance suite before a server', { ...inTurn, skip: noSuite }, 
   });
 });
 
+const scenarios = {
+  '2025-11-25': ['initialize', 'tools_call', 'elicitation-sep1034-client-defaults', 'sse-retry'],
+  '2026-07-28': ['tools_call', 'request-metadata', 'http-standard-headers', 'http-custom-headers', 'sep-2322-client-request-state'],
+};
+
 describe('the conformance suite after a client', { ...inTurn, skip: noSuite }, () => {
-  for (const scenario of ['initialize', 'tools_call', 'elicitation-sep1034-client-defaults', 'sse-retry']) {
-    test(`finds nothing: ${scenario}`, async () => {
-      const command = [process.execPath, path.join(tests, 'interop/servers/conformance_client.mjs')].join(' ');
-      const found = await findings(['client', '--command', command, '--scenario', scenario, '--spec-version', '2025-11-25'], `client-${scenario}`);
-      assert.deepEqual(Object.values(found), [[]]);
-    });
+  for (const [version, names] of Object.entries(scenarios)) {
+    for (const name of names) {
+      test(`finds nothing: ${name}, ${version}`, async () => {
+        const command = [process.execPath, path.join(tests, 'interop/servers/conformance_client.mjs')].join(' ');
+        const found = await findings(['client', '--command', command, '--scenario', name, '--spec-version', version], `${name}-${version}`);
+        assert.deepEqual(Object.values(found), [[]]);
+      });
+    }
   }
 });
