@@ -17,8 +17,27 @@ static const struct ctl_option limits_options[] = {
 	{ "agent", "A", "only what this agent may meet" },
 	{ NULL, NULL, NULL },
 };
+#define SCOPE_OPTIONS                                                                                                            \
+	{ "agent", "A", "only calls of this agent" }, { "backend", "B", "only calls to this backend" },                             \
+	{ "tool", "GLOB", "only tools whose name, as the backend has it, matches" }, { "room", "R", "only calls from this room" }
+static const struct ctl_option pause_options[] = {
+	SCOPE_OPTIONS,
+	{ "reason", "TEXT", "why; agents and the audit are told" },
+	{ "list", NULL, "show what is paused or cooling down, change nothing" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option resume_options[] = {
+	SCOPE_OPTIONS,
+	{ "cooldown", NULL, "with --backend: end its cool-down early" },
+	{ NULL, NULL, NULL },
+};
 static const struct ctl_option repair_options[] = {
 	{ "yes", NULL, "do not ask" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct ctl_option unknown_list_options[] = {
+	{ "all", NULL, "also those that were settled" },
 	{ NULL, NULL, NULL },
 };
 
@@ -73,6 +92,14 @@ const struct command commands[] = {
 	  .help = "show how full each rate limit is, and when its next place frees",
 	  .options = limits_options,
 	  .run = cmd_limits },
+	{ .name = "pause",
+	  .synopsis = "[--agent A|--backend B|--tool GLOB|--room R] [--reason TEXT] | --list",
+	  .help = "let calls wait from now on: all, or those named",
+	  .details = "Calls that were sent go on. The others wait, before they ask for an approval and before they are sent; what\n"
+		     "waits longer than its client does is answered \"paused\" and may come again. Approvals do not run out\n"
+		     "meanwhile. It lasts until aegisctl resume, also across restarts. Several can be in force at once.",
+	  .options = pause_options,
+	  .run = cmd_pause },
 	{ .name = "repair",
 	  .synopsis = "[--yes]",
 	  .help = "put a corrupt or missing database aside and begin a new one",
@@ -80,6 +107,28 @@ const struct command commands[] = {
 		     "and every rate limit counts as full for one window. A sound database stays as it is.",
 	  .options = repair_options,
 	  .run = cmd_repair },
+	{ .name = "resume",
+	  .synopsis = "[--agent A|--backend B [--cooldown]|--tool GLOB|--room R]",
+	  .help = "end a pause, named as it was set",
+	  .details = "Other pauses stay in force and are named. Exit code 1: there was no such pause. With --cooldown: calls need\n"
+		     "not wait any more as long as the backend asked for (429, Retry-After).",
+	  .options = resume_options,
+	  .run = cmd_resume },
+	{ .name = "unknown list",
+	  .synopsis = "[--all]",
+	  .help = "show the calls whose outcome nobody knows",
+	  .details = "They were sent and no usable answer came. With on_unknown: hold the same call is refused until one is\n"
+		     "settled, or on_unknown_hold has passed.",
+	  .options = unknown_list_options,
+	  .run = cmd_unknown_list },
+	{ .name = "unknown settle",
+	  .synopsis = "ID done|not_done",
+	  .help = "say what became of such a call; the same call is free again",
+	  .details = "ID: as unknown list shows it, or any beginning or end of the whole id that names one call. Its place of a\n"
+		     "rate limit stays used: only an answer of the backend proves that a call failed.",
+	  .words_min = 2,
+	  .words_max = 2,
+	  .run = cmd_unknown_settle },
 	{ .name = NULL },
 };
 

@@ -5,8 +5,12 @@
 enum ctl_exit cmd_audit_list(const struct ctl *c);
 enum ctl_exit cmd_call(const struct ctl *c);
 enum ctl_exit cmd_limits(const struct ctl *c);
+enum ctl_exit cmd_pause(const struct ctl *c);
+enum ctl_exit cmd_resume(const struct ctl *c);
 enum ctl_exit cmd_repair(const struct ctl *c);
 enum ctl_exit cmd_config_check(const struct ctl *c);
 enum ctl_exit cmd_config_init(const struct ctl *c);
 enum ctl_exit cmd_config_schema(const struct ctl *c);
 enum ctl_exit cmd_config_show(const struct ctl *c);
+enum ctl_exit cmd_unknown_list(const struct ctl *c);
+enum ctl_exit cmd_unknown_settle(const struct ctl *c);

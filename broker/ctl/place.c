@@ -74,9 +74,9 @@ enum ctl_exit place_find_state(const struct ctl *c, struct place *out)
 	return CTL_BROKEN;
 }
 
-enum ctl_exit place_open_store(struct place *p)
+static enum ctl_exit open_as(struct place *p, bool is_reader)
 {
-	struct store_options o = { .state_dir = p->state_dir, .is_reader = true };
+	struct store_options o = { .state_dir = p->state_dir, .is_reader = is_reader };
 	struct problem why = { 0 };
 
 	if (p->config)
@@ -88,4 +88,14 @@ enum ctl_exit place_open_store(struct place *p)
 		return CTL_OK;
 	ctl_say("%s: %s", p->state_dir, why.text[0] ? why.text : err_text(e));
 	return CTL_BROKEN;
+}
+
+enum ctl_exit place_open_store(struct place *p)
+{
+	return open_as(p, true);
+}
+
+enum ctl_exit place_open_to_write(struct place *p)
+{
+	return open_as(p, false);
 }

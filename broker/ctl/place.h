@@ -14,4 +14,5 @@ void place_release(struct place *p);
 /* Each says on stderr what is wrong and gives CTL_BROKEN then, else CTL_OK. */
 MUST_USE enum ctl_exit place_find_rules(const struct ctl *c, struct place *out);
 MUST_USE enum ctl_exit place_find_state(const struct ctl *c, struct place *out);  /* rules, or --state-dir without any */
-MUST_USE enum ctl_exit place_open_store(struct place *p);                         /* reading only */
+MUST_USE enum ctl_exit place_open_store(struct place *p);                         /* reads, or changes what is there */
+MUST_USE enum ctl_exit place_open_to_write(struct place *p);                      /* the first time makes the database */
