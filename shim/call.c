@@ -26,6 +26,7 @@ static struct call *call_make(struct part *p)
 	c->record.received_at_ms = now;
 	c->flight.left_tick_ms = -1;
 	waiting_init(&c->waiting);
+	obstacle_init(&c->met);
 	return c;
 }
 
@@ -228,6 +229,7 @@ void call_exit(struct call *c)
 	call_reply(c);
 	progress_end(c);
 	call_log(c);
+	obstacle_release(&c->met);
 	loop_timer_clear(&c->flight.stamp_timer);
 	loop_timer_clear(&c->flight.give_up_timer);
 	list_remove(&c->marked);

@@ -3,6 +3,7 @@
 #pragma once
 #include "domain/acl.h"
 #include "shim/inbound.h"
+#include "shim/obstacle.h"
 #include "shim/pipeline.h"
 #include "shim/record.h"
 #include "shim/refusal.h"
@@ -50,6 +51,7 @@ struct call {
 	uint64_t ticket;                     /* in the backend's queue; 0 = none */
 	uint32_t ticket_epoch;
 	struct waiting waiting;
+	struct met met;                      /* what stops it for a time */
 	struct refusal refusal;              /* reason NONE = not refused */
 	const char *refused_at;              /* by which stage */
 

@@ -42,6 +42,13 @@ static bool is_over(const struct call *c)
 	return c->is_dropped && !c->flight.is_committed && c->stage != STAGE_FINISH;
 }
 
+static enum step judge(struct call *c)
+{
+	enum step step = obstacle_judge(c);
+
+	return step == STEP_NEXT ? stages[c->stage].judge(c) : step;
+}
+
 void call_advance(struct call *c) /* safe at any time, except between STEP_STORE and told */
 {
 	assert(!c->is_asking);
@@ -49,7 +56,7 @@ void call_advance(struct call *c) /* safe at any time, except between STEP_STORE
 		if (is_over(c))
 			call_end_waiting(c);
 		enum call_stage at = c->stage;
-		switch (stages[at].judge(c)) {
+		switch (judge(c)) {
 		case STEP_NEXT:  c->stage++;                    break;
 		case STEP_STOP:  c->stage = STAGE_FINISH;       break;
 		case STEP_STORE: turn_add(&c->shim->turn, c);   return; /* told when this turn is committed */

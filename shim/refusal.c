@@ -1,5 +1,6 @@
 #include "shim/refusal.h"
 #include <inttypes.h>
+#include "base/clock.h"
 #include "shim/waiting.h"
 
 #define DATA_CAP (8 * 1024)
@@ -185,6 +186,33 @@ void refusal_set_deferral(struct refusal *r, const char *backend, const struct w
 		defer_cooling(r, backend, w);
 		break;
 	}
+}
+
+/* ---- what stops calls for a time ------------------------------------------------------------------------------------------------ */
+void refusal_set_cooldown(struct refusal *r, const char *backend, const struct obstacle *why)
+{
+	char wait[REFUSAL_WAIT_SIZE];
+
+	refusal_wait_text(wait, why->until_ms);
+	refusal_set(r, REFUSED_COOLDOWN, "backend %.64s asked to be left alone%s%.150s%s: no agent's call is sent to it for %s. "
+	            "The call was not executed.", backend, why->text[0] ? " (" : "", why->text, why->text[0] ? ")" : "", wait);
+	snprintf(r->rule, sizeof(r->rule), "cool-down of backend %.64s", backend);
+	r->retry_after_ms = why->until_ms;
+}
+
+void refusal_set_after_unknown(struct refusal *r, const char *backend, const char *tool, const struct obstacle *why)
+{
+	char wait[REFUSAL_WAIT_SIZE], since[32];
+	size_t n = strlen(why->call);
+	const char *id = n > 8 ? why->call + n - 8 : why->call;
+
+	refusal_wait_text(wait, why->until_ms);
+	clock_format_utc(why->since_at_ms, since, sizeof(since));
+	refusal_set(r, REFUSED_AFTER_UNKNOWN, "exactly this call of %.128s was sent to backend %.64s before (call %s), and since %.19sZ nobody "
+	            "knows whether it was executed. It is not sent again until a person has found out and says so (aegisctl unknown settle "
+	            "%s done|not_done), or in %s. The call was not executed.", tool, backend, id, since, id, wait);
+	snprintf(r->rule, sizeof(r->rule), "on_unknown: hold");
+	r->retry_after_ms = why->until_ms;
 }
 
 /* ---- who may use what --------------------------------------------------------------------------------------------------------- */

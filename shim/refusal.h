@@ -35,6 +35,10 @@ void refusal_wait_text(char out[REFUSAL_WAIT_SIZE], int64_t ms);
 /* A full window: code, sentence and data from the claim and its counts. */
 void refusal_set_limit(struct refusal *r, const char *backend, const struct limit_refusal *c);
 
+/* The backend asked to be left alone; the same call was sent before and nobody knows what became of it. */
+void refusal_set_cooldown(struct refusal *r, const char *backend, const struct obstacle *why);
+void refusal_set_after_unknown(struct refusal *r, const char *backend, const char *tool, const struct obstacle *why);
+
 /* A call that waits is answered before its client gives up: status and sentence from what it waits for. */
 struct waiting;
 void refusal_set_deferral(struct refusal *r, const char *backend, const struct waiting *w, int64_t retry_after_ms);

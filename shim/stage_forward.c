@@ -80,6 +80,15 @@ static void committed(struct call *c)
 	launch(c);
 }
 
+static void rules_changed(struct call *c)
+{
+	rules_moved_on(&c->shim->rules);
+	if (c->is_dropped)
+		call_refuse(c, REFUSED_CANCELLED, "", "the client ended the call. It was not executed.");
+	else
+		call_start_over(c);
+}
+
 void forward_told(struct call *c)
 {
 	if (c->op.err != OK) {
@@ -95,11 +104,16 @@ void forward_told(struct call *c)
 		c->refused_at = stage_name(STAGE_LIMITS);
 		break;
 	case COMMIT_CONFIG_CHANGED:
-		rules_moved_on(&c->shim->rules);
-		if (c->is_dropped)
-			call_refuse(c, REFUSED_CANCELLED, "", "the client ended the call. It was not executed.");
-		else
-			call_start_over(c);
+		rules_changed(c);
+		break;
+	case COMMIT_BRAKED:
+		obstacle_meet(c, OBSTACLE_BRAKE, &c->commit.obstacle);
+		break;
+	case COMMIT_COOLING:
+		obstacle_meet(c, OBSTACLE_COOLDOWN, &c->commit.obstacle);
+		break;
+	case COMMIT_AFTER_UNKNOWN:
+		obstacle_meet(c, OBSTACLE_UNKNOWN, &c->commit.obstacle);
 		break;
 	default:
 		call_refuse_store(c, "the store gave an answer nobody asked for");

@@ -40,7 +40,5 @@ enum step policy_judge(struct call *c)
 		return refuse_feature(c, REFUSED_ROOM, "rooms");
 	if (f->loop_max_repeats > 0)
 		return refuse_feature(c, REFUSED_LOOP, "loop.max_repeats");
-	if (f->on_unknown == ON_UNKNOWN_HOLD)
-		return refuse_feature(c, REFUSED_AFTER_UNKNOWN, "on_unknown: hold");
 	return STEP_NEXT;
 }

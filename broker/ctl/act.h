@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-#define ACT_MAX_TEXT 200        /* bytes of a reason, a subject: shown to agents, kept in the audit */
+#define ACT_MAX_TEXT 150        /* bytes of a reason: agents and the audit are told */
 
 /* Up to n - 1 pairs of the body besides "by" and "uid", in the order of their keys. Texts are borrowed. */
 struct act_pair { const char *key, *text; };

@@ -64,8 +64,6 @@
 	X(SETTLE_WRITTEN, "settle.written")        \
 	/* what stops calls for a time */          \
 	X(BRAKE_SET, "brake.set")                  \
-	X(COOLDOWN_SET, "cooldown.set")            \
-	X(UNKNOWN_SETTLING, "unknown.settling")    \
 	/* the shim's side of a call */            \
 	X(FORWARD_ASKING, "forward.asking")        \
 	X(FORWARD_TOLD, "forward.told")            \

@@ -69,11 +69,8 @@ static struct brake brake_of(sqlite3_stmt *q)
 
 static void explain_brake(const struct brake *b, struct obstacle *why)
 {
-	bool is_all = !*b->subject;
-
 	*why = (struct obstacle){ .until_ms = -1, .since_at_ms = b->since_at_ms };
-	snprintf(why->text, sizeof(why->text), "%s%s%.128s %s paused by an operator%s%.200s", is_all ? "all calls" : b->scope,
-		is_all ? "" : " ", b->subject, is_all ? "are" : "is", *b->reason ? ": " : "", b->reason);
+	snprintf(why->text, sizeof(why->text), "%s", b->reason);
 }
 
 bool brake_covers(struct store *s, const struct call_facts *f, struct obstacle *why)
@@ -186,7 +183,6 @@ static void cooldown_carry_out(struct store *s, struct op *op, void *request)
 	op->answer = c->was_changed;
 	if (!c->was_changed)
 		return;
-	FAILPOINT(COOLDOWN_SET);
 	if (c->evidence)
 		audit_append(s, c->evidence);
 	wake_everyone(s);
@@ -297,7 +293,6 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 	op->answer = UNKNOWN_NO_SUCH;
 	if (unknown_settle(s, u->call, u->by, u->was_done)) {
 		op->answer = UNKNOWN_SETTLED;
-		FAILPOINT(UNKNOWN_SETTLING);
 		if (u->evidence)
 			audit_append(s, u->evidence);
 	} else if (db_number(&s->db, SQL_UNKNOWN_IS, 0, BIND(text(u->call))) == 1) {

@@ -148,9 +148,9 @@ enum hold_answer {
 	HOLD_TOO_MANY_PENDING, HOLD_TOO_MANY_ASKS, HOLD_REFUSED_RECENTLY,   /* retry_after_ms */
 	HOLD_QUEUE_FULL,
 };
-/* What stops calls for a time. text: a clause (brake: who or what is paused, and why; cool-down: its cause). until_ms: from now; -1 =
- * until somebody ends it. call: the one of unknown outcome. since_at_ms: wall time; 0 = not known. */
-struct obstacle { char text[400]; int64_t until_ms, since_at_ms; char call[ID_SIZE]; };
+/* What stops calls for a time. text: a brake's reason, a cool-down's cause; may be "". until_ms: from now; -1 = until somebody ends
+ * it. call: the one of unknown outcome. since_at_ms: wall time; 0 = not known. */
+struct obstacle { char text[160]; int64_t until_ms, since_at_ms; char call[ID_SIZE]; };
 struct hold {
 	const struct call_facts *call;
 	struct claim_set limits;

@@ -118,6 +118,16 @@ const scenarios = {
     return { victim, answer: Promise.resolve(null) };
   },
 
+  /** aegisctl pause. */
+  async pause(world, env) {
+    const survivor = await world.survivor();
+    await survivor.call('limited');
+    world.ctlEnv = env;
+    const { code, stderr } = await world.ctl(['pause']);
+    world.ctlEnv = {};
+    return { ctl: { code, stderr } };
+  },
+
   /** aegisctl repair of a database that was damaged. */
   async repair(world, env) {
     const survivor = await world.survivor();
@@ -145,6 +155,7 @@ const ways = {
   heir: ['REAP_HOLDS', 'REAP_FLIGHT', 'REAP_BURIED'],
   reload: ['RULES_IN_FORCE'],
   much: ['WAL_CHECKPOINT', 'WAL_CHECKPOINTED'],
+  pause: ['BRAKE_SET'],
   repair: ['REPAIR_MADE', 'REPAIR_ASIDE', 'REPAIR_PLACED'],
 };
 
