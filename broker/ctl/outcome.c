@@ -2,7 +2,18 @@
 
 static const struct outcome executed = { "executed", "executed", CTL_OK };
 static const struct outcome tool_error = { "tool_error", "executed, the tool answered with an error", CTL_FAILED };
-static const struct outcome waiting = { "waiting", "not executed, waits", CTL_WAITING };
+
+/* By _meta["aegis/status"]. */
+static const struct {
+	const char *status;
+	struct outcome outcome;
+} deferrals[] = {
+	{ "require_approval",
+		{ "waiting", "not executed: waits for a person (aegisctl approvals list); once approved, the same call runs", CTL_WAITING } },
+	{ "queued", { "waiting", "not executed: waits in the queue (aegisctl queue); call again", CTL_WAITING } },
+	{ "paused", { "waiting", "not executed: paused by an operator (aegisctl resume ends that); call again then", CTL_WAITING } },
+};
+static const struct outcome waiting = { "waiting", "not executed, waits; call again", CTL_WAITING };
 static const struct outcome backend_error = { "backend_error", "the backend answered with an error", CTL_FAILED };
 
 static const struct {
@@ -35,15 +46,22 @@ static bool is_ours(struct json_value error)
 	return json_get(data, "reason").kind == JSON_STRING && json_get(data, "executed").kind == JSON_STRING;
 }
 
+static struct outcome of_status(struct json_value status)
+{
+	for (size_t i = 0; i < ARRAY_LEN(deferrals); i++)
+		if (json_string_is(status, deferrals[i].status))
+			return deferrals[i].outcome;
+	return waiting;
+}
+
 struct outcome outcome_of(const struct jsonrpc *response)
 {
 	if (response->kind == JSONRPC_ERROR)
 		return is_ours(response->error) ? of_code(response->error) : backend_error;
 	if (json_get(response->result, "isError").kind != JSON_TRUE)
 		return executed;
-	if (json_get(json_get(response->result, "_meta"), "aegis/status").kind == JSON_STRING)
-		return waiting;
-	return tool_error;
+	struct json_value status = json_get(json_get(response->result, "_meta"), "aegis/status");
+	return status.kind == JSON_STRING ? of_status(status) : tool_error;
 }
 
 struct outcome outcome_of_start(const struct jsonrpc *response)

@@ -23,6 +23,9 @@ static const struct {
 	{ RESULT("\"isError\":false"), "executed", CTL_OK },
 	{ RESULT("\"isError\":true"), "tool_error", CTL_FAILED },
 	{ RESULT("\"isError\":true,\"_meta\":{\"aegis/status\":\"queued\"}"), "waiting", CTL_WAITING },
+	{ RESULT("\"isError\":true,\"_meta\":{\"aegis/status\":\"require_approval\"}"), "waiting", CTL_WAITING },
+	{ RESULT("\"isError\":true,\"_meta\":{\"aegis/status\":\"later\"}"), "waiting", CTL_WAITING },
+	{ RESULT("\"isError\":true,\"_meta\":{\"aegis/status\":1}"), "tool_error", CTL_FAILED },
 	{ OURS("-32001"), "denied", CTL_DENIED },
 	{ OURS("-32002"), "limited", CTL_LIMITED },
 	{ OURS("-32003"), "waiting", CTL_WAITING },
@@ -40,6 +43,14 @@ START_TEST(an_answer_becomes_an_exit_code)
 
 	ck_assert_str_eq(o.name, cases[_i].name);
 	ck_assert_int_eq(o.exit, cases[_i].exit);
+}
+END_TEST
+
+START_TEST(a_call_that_waits_says_what_for)
+{
+	ck_assert_ptr_nonnull(strstr(outcome_of_line(RESULT("\"isError\":true,\"_meta\":{\"aegis/status\":\"paused\"}")).sentence, "resume"));
+	ck_assert_ptr_nonnull(strstr(outcome_of_line(RESULT("\"isError\":true,\"_meta\":{\"aegis/status\":\"require_approval\"}")).sentence,
+		"approvals"));
 }
 END_TEST
 
@@ -67,6 +78,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("outcome");
 
 	tcase_add_loop_test(t, an_answer_becomes_an_exit_code, 0, (int)ARRAY_LEN(cases));
+	tcase_add_test(t, a_call_that_waits_says_what_for);
 	tcase_add_test(t, a_backend_that_uses_our_code_is_not_taken_for_a_refusal);
 	tcase_add_test(t, a_start_that_fails_is_judged_by_its_code_alone);
 	suite_add_tcase(s, t);
