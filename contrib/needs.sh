@@ -58,6 +58,7 @@ has_llvm clang-tidy               clang-tidy-14         llvm
 has cppcheck                      cppcheck              cppcheck
 has sqlite3                       sqlite3               sqlite
 has unshare                       util-linux            -
+has faketime                      faketime              libfaketime
 has openssl                       openssl               openssl
 '
 

@@ -76,11 +76,53 @@ static bool look_for_offset(struct store *s)
 	return s->has_offset;
 }
 
+/* Names of one boot differ in what follows the colon: by how much that time namespace is ahead. */
+static bool ahead_of(const char *name, int64_t *ms)
+{
+	const char *colon = strchr(name, ':');
+	char *end = NULL;
+
+	*ms = colon ? strtoll(colon + 1, &end, 10) : 0;
+	return colon && end > colon + 1 && !*end;
+}
+
+static void boot_id_of(const struct store *s, char *out, size_t size)
+{
+	snprintf(out, size, "%.*s", (int)strcspn(s->boot, ":"), s->boot);
+}
+
+/* Any row of this boot. is_exact: its namespace's clock and ours are known to each other, so ours needs no wall clock. */
+struct sibling {
+	bool is_there, is_exact;
+	int64_t offset_ms; /* for our clock, when exact */
+};
+
+static struct sibling find_sibling(struct store *s)
+{
+	struct sibling found = { 0 };
+	int64_t ours, theirs;
+	char id[sizeof(s->boot)];
+
+	boot_id_of(s, id, sizeof(id));
+	bool is_known = ahead_of(s->boot, &ours);
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_CLOCK_SAME, BIND(text(id)));
+	while (!found.is_exact && db_row(&s->db, q)) {
+		found.is_there = true;
+		found.is_exact = is_known && ahead_of(column_text(q, 0), &theirs);
+		if (found.is_exact)
+			found.offset_ms = sqlite3_column_int64(q, 1) + theirs - ours;
+	}
+	return found;
+}
+
+
 void clock_look(struct store *s)
 {
 	s->clock.boot_name(s->clock.arg, s->boot, sizeof(s->boot));
-	if (!look_for_offset(s))
-		s->offset_ms = offset_by_wall(s);
+	if (look_for_offset(s))
+		return;
+	struct sibling known = find_sibling(s);
+	s->offset_ms = known.is_exact ? known.offset_ms : offset_by_wall(s);
 }
 
 void store_now(const struct store *s, struct now *out)
@@ -119,14 +161,16 @@ static void note_boot(struct store *s)
 	audit_append(s, &e);
 }
 
-/* Two names of one boot differ in what follows the colon: the time namespace. */
 static void add_boot(struct store *s)
 {
 	char id[sizeof(s->boot)];
+	struct sibling known = find_sibling(s);
 
-	snprintf(id, sizeof(id), "%.*s", (int)strcspn(s->boot, ":"), s->boot);
+	boot_id_of(s, id, sizeof(id));
+	if (known.is_exact)
+		s->offset_ms = known.offset_ms;
 	s->now.tick_ms = tick(s);
-	if (db_number(&s->db, SQL_CLOCK_SAME, 0, BIND(text(id))) == 0)
+	if (!known.is_there)
 		note_boot(s);
 	db_run(&s->db, SQL_CLOCK_FORGET, BIND(text(id)));
 	db_run(&s->db, SQL_CLOCK_PUT, BIND(text(s->boot), num(s->offset_ms), num(s->now.wall_ms)));

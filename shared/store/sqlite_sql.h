@@ -30,7 +30,7 @@
 	SQL(META_MARK,       "UPDATE meta SET high_tick = ?1, high_at = ?2, is_synced = ?3")                                    \
 	SQL(META_LOST,       "UPDATE meta SET lost_tick = ?1")                                                                  \
 	SQL(CLOCK_GET,       "SELECT offset_ms FROM clock WHERE boot = ?1")                                                     \
-	SQL(CLOCK_SAME,      "SELECT 1 FROM clock WHERE substr(boot, 1, length(?1)) = ?1 LIMIT 1")                              \
+	SQL(CLOCK_SAME,      "SELECT boot, offset_ms FROM clock WHERE substr(boot, 1, length(?1)) = ?1")                        \
 	SQL(CLOCK_FORGET,    "DELETE FROM clock WHERE substr(boot, 1, length(?1)) <> ?1")                                       \
 	SQL(CLOCK_PUT,       "INSERT INTO clock (boot, offset_ms, first_seen_at) VALUES (?1, ?2, ?3)")                          \
 	/* configuration in force */                                                                                            \

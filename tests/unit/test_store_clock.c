@@ -150,17 +150,37 @@ START_TEST(the_first_process_of_each_boot_leaves_a_row)
 }
 END_TEST
 
+/* The same boot, seen with a boot clock that is so far ahead of the one in "b1:1". */
+static void enter_namespace(const char *boot, int64_t ahead_ms)
+{
+	kit_close(&kit);
+	snprintf(kit.hands.boot, sizeof(kit.hands.boot), "%s", boot);
+	kit.hands.boot_ms += ahead_ms;
+	kit_open(&kit);
+}
+
 START_TEST(a_time_namespace_cannot_make_time_pass)
 {
 	ck_assert_int_eq(use("k", HOUR, 1), COMMITTED);
-	kit_close(&kit);
-	snprintf(kit.hands.boot, sizeof(kit.hands.boot),
-		"b1:77"); /* the same boot, seen with a shifted clock */
-	kit.hands.boot_ms += 1000 * HOUR;
-	kit_open(&kit);
+	enter_namespace("b1:ns77", 1000 * HOUR);
 	ck_assert_int_eq(use("k", HOUR, 1), COMMIT_LIMITED);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit WHERE kind = 'boot'"), 1);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM clock"), 2);
+}
+END_TEST
+
+START_TEST(a_time_namespace_that_says_how_far_it_is_ahead_needs_no_wall_clock)
+{
+	ck_assert_int_eq(use("k", HOUR, 1), COMMITTED);
+	int64_t before = kit_tick(&kit);
+	kit.hands.wall_ms += 2 * HOUR;
+	enter_namespace("b1:3600001", HOUR);
+	ck_assert_int_eq(kit_tick(&kit), before);
+	ck_assert_int_eq(use("k", HOUR, 1), COMMIT_LIMITED);
+	enter_namespace("b1:-3599999", -2 * HOUR);
+	ck_assert_int_eq(use("k", HOUR, 1), COMMIT_LIMITED);
+	hands_move(&kit.hands, HOUR + SECOND);
+	ck_assert_int_eq(use("k", HOUR, 1), COMMITTED);
 }
 END_TEST
 
@@ -190,6 +210,7 @@ Suite *suite(void)
 	tcase_add_test(t, the_refusal_after_an_unclean_boot_says_when_it_ends);
 	tcase_add_test(t, the_first_process_of_each_boot_leaves_a_row);
 	tcase_add_test(t, a_time_namespace_cannot_make_time_pass);
+	tcase_add_test(t, a_time_namespace_that_says_how_far_it_is_ahead_needs_no_wall_clock);
 	tcase_add_test(t, time_never_goes_back);
 	suite_add_tcase(s, t);
 	return s;

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makePlace, simpleRules } from '../../lib/place.mjs';
+import { run } from '../../lib/process.mjs';
 import { random } from '../../lib/random.mjs';
 import { bin } from '../../lib/settings.mjs';
 import { openShim } from '../../lib/shim.mjs';
@@ -95,21 +96,27 @@ class Client {
 }
 
 export class World {
-  /** limits: as the checker's rules say them; shimOptions: of every shim (lib/shim.mjs), or a function that makes them. */
-  constructor(t, { seed, rules, shimOptions = {} }) {
-    Object.assign(this, { t, seed, rules, shimOptions });
+  constructor(t, { seed, rules }) {
+    Object.assign(this, { t, seed, rules });
+    this.shimOptions = {};              // of every shim (lib/shim.mjs), or a function (agent) that makes them: surroundings.mjs
     this.rnd = random(seed);
     this.keys = 0;
     this.clients = [];
     this.events = [];
+    this.editions = 0;
+    this.jobs = [];
+    this.wrap = (program, args) => [program, args];     // how to run a program where the state folder is
   }
 
-  static async make(t, { seed = 1, rules = {}, backend = {}, config = {}, shimOptions } = {}) {
-    const world = new World(t, { seed, rules, shimOptions });
+  /** rules: the checker's; backend: backend.mjs; config: place.mjs, simpleRules; surroundings: a function of surroundings.mjs. */
+  static async make(t, { seed = 1, rules = {}, backend = {}, config = {}, surroundings } = {}) {
+    const world = new World(t, { seed, rules });
     await world.#startBackend(backend);
     world.config = (more = {}) => simpleRules(world.url, { ...config, ...more });
+    world.agents = config.agents ?? ['one'];
     world.place = makePlace(t, world.config());
-    world.ledger = path.join(world.place.dir, 'ledger.jsonl');
+    world.stateFromHere = world.place.state;
+    await surroundings?.(world);
     return world;
   }
 
@@ -159,9 +166,59 @@ export class World {
     return list[Math.floor(this.rnd() * list.length)];
   }
 
+  // ---- work under fire ---------------------------------------------------------------------------------------------------------------
+
+  /** A client that works in some lanes until `until` (ms of clock()), or its end. tools: what it calls, at random. */
+  async employ(agent) {
+    const client = await this.open(agent).catch((error) => {
+      if (/"reason":"store"|-32603/.test(error.message)) return null;      // the state refuses: no session now
+      throw error;
+    });
+    if (!client) return this.isOver ? null : new Promise((resolve) => setTimeout(resolve, 50)).then(() => this.employ(agent));
+    client.isWorking = true;
+    for (let k = 0; k < this.work.lanes; k++) this.jobs.push(this.#lane(client));
+    return client;
+  }
+
+  get isOver() {
+    return clock() >= this.work.until;
+  }
+
+  async #lane(client) {
+    while (!this.isOver && client.isAlive) {
+      const answer = await client.call(this.pick(this.work.tools));
+      if (!answer) return;
+      this.work.counts[answer.reason ?? answer.verdict] = (this.work.counts[answer.reason ?? answer.verdict] ?? 0) + 1;
+      const wait = answer.error?.data?.retry_after_ms;
+      if (answer.error) await new Promise((resolve) => setTimeout(resolve, Math.min(wait > 0 ? wait : 20, 250) * this.rnd()));
+    }
+  }
+
+  /** Clients of all agents work for so long, while `trouble()` happens. */
+  async underFire({ clients, lanes = 2, tools, ms, trouble }) {
+    this.work = { lanes, tools, until: clock() + ms, counts: {} };
+    await Promise.all(Array.from({ length: clients }, (_, n) => this.employ(this.agents[n % this.agents.length])));
+    await trouble(this.work.until);
+    for (const c of this.clients) c.go();
+    await Promise.all(this.jobs);
+    this.t.diagnostic(`${this.clients.length} shims, ${this.events.length} events, ${JSON.stringify(this.work.counts)}`);
+  }
+
+  /** A call by aegisctl, which is killed after so many ms if it still runs. */
+  async callByCtl(agent, tool, ignored, killAfter) {
+    const key = this.newKey();
+    this.record({ what: 'sent', key, shim: 'aegisctl', agent, tool, args: { mark: key } });
+    const { code, stdout } = await this.ctl(['call', agent, tool, JSON.stringify({ mark: key }), '--json'], { killAfter });
+    if (code === null) return;
+    const { outcome } = JSON.parse(stdout);
+    const executed = { executed: 'yes', tool_error: 'yes', unreachable: 'no', unknown: 'unknown', backend_error: 'yes' }[outcome] ?? 'no';
+    this.record({ what: 'answered', key, verdict: outcome === 'executed' ? 'done' : outcome, executed });
+  }
+
   /** aegisctl, possibly killed before it ends. Resolves with {code, stdout, stderr}; code null: killed. */
   async ctl(args, { killAfter } = {}) {
-    const child = spawn(bin('aegisctl'), [...args, ...this.place.options], { env: { ...this.place.env, ...this.ctlEnv }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [program, argv] = this.wrap(bin('aegisctl'), [...args, ...this.place.options]);
+    const child = spawn(program, argv, { env: { ...this.place.env, ...this.ctlEnv }, stdio: ['ignore', 'pipe', 'pipe'] });
     const out = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => { out[name] += text; });
     const timer = killAfter === undefined ? null : setTimeout(() => child.kill('SIGKILL'), killAfter);
@@ -202,7 +259,13 @@ export class World {
 
   /** What the state folder holds, as events. Nobody may run any more. */
   async stateEvents() {
-    const rows = async (sql) => this.place.query(sql);
+    const db = path.join(this.place.dir, 'copy-of-state', 'aegis.db');
+    cpSync(this.stateFromHere, path.dirname(db), { recursive: true, filter: (name) => name === this.stateFromHere || /aegis\.db(-wal|-shm)?$/.test(name) });
+    const rows = async (sql) => {
+      const { code, stdout, stderr } = await run('sqlite3', ['-json', db, sql]);
+      assert.equal(code, 0, stderr);
+      return stdout.trim() ? JSON.parse(stdout) : [];
+    };
     const [{ quick_check: sound }] = await rows('PRAGMA quick_check(1)');
     assert.equal(sound, 'ok');
     const audit = (await rows("SELECT seq, call, kind, verdict, body FROM audit WHERE kind IN ('intent', 'outcome') ORDER BY seq")).map((r) => ({ ...r, body: JSON.parse(r.body) }));
