@@ -111,7 +111,7 @@ static void vote_carry_out(struct store *s, struct op *op, void *request)
 
 	approval_release(&v->as_it_is);         /* carried out again after a failed turn */
 	approvals_expire(s);
-	op->answer = vote(s, v);
+	op->answer = (int)vote(s, v);
 	show(s, v->approval, &v->as_it_is);
 }
 
@@ -145,7 +145,7 @@ static void cancel_carry_out(struct store *s, struct op *op, void *request)
 
 	approval_release(&c->as_it_is);
 	approvals_expire(s);
-	op->answer = cancel(s, c);
+	op->answer = (int)cancel(s, c);
 	show(s, c->approval, &c->as_it_is);
 }
 

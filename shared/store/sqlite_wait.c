@@ -55,11 +55,11 @@ static void hold_carry_out(struct store *s, struct op *op, void *request)
 	enum go go = terms_look(s, h->call, h->terms, &h->obstacle);
 
 	if (go != GO_ON)
-		op->answer = refusals[go];
+		op->answer = (int)refusals[go];
 	else if (h->ask)
-		op->answer = approval_hold(s, h);
+		op->answer = (int)approval_hold(s, h);
 	else if (h->queue)
-		op->answer = hold_queued(s, h);
+		op->answer = (int)hold_queued(s, h);
 	else
 		op->answer = hold_own(s, h, NULL) ? HELD : HOLD_LIMITED;
 }
