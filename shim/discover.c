@@ -103,6 +103,12 @@ static bool is_verdict(const struct delivery_end *end)
 	return end->fate == FATE_REFUSED && end->http_status >= 400;
 }
 
+/* A child that ends at the question is one of the older revisions. */
+static bool has_ended_at_it(const struct probe *b, const struct delivery_end *end)
+{
+	return b->discover->part->place.command.n > 0 && end->fate == FATE_UNKNOWN && !end->has_timed_out && !b->in.is_cancelled;
+}
+
 static void probe_free(struct probe *b)
 {
 	loop_timer_clear(&b->patience);
@@ -118,7 +124,7 @@ static void done(struct delivery *delivery, const struct delivery_end *end)
 	struct discover *d = b->discover;
 	struct part *p = d->part;
 
-	if (!b->is_answered && is_verdict(end))
+	if (!b->is_answered && (is_verdict(end) || has_ended_at_it(b, end)))
 		learn(d, ERA_LEGACY);
 	say(b, NULL);
 	request_ended(p, &b->request, &b->in, (struct request_end){ .delivery = end });

@@ -100,6 +100,19 @@ void outgoing_finish_all(struct list *among, enum fate fate, const char *cause)
 		outgoing_finish(list_first(&all, struct outgoing, node), fate, cause, false);
 }
 
+void outgoing_write_again(struct stdio_upstream *u, const char *method)
+{
+	list_for_each(x, &u->open, struct outgoing, node) {
+		if (!x->d || x->d == &u->replay.delivery || strcmp(x->d->message->method, method) != 0)
+			continue;
+		map_remove(u->by_id, buf_span(&x->key));
+		loop_timer_clear(&x->timer);
+		list_remove(&x->node);
+		list_append(u->waiting.next, &x->node);
+		u->waiting_n++;
+	}
+}
+
 static struct outgoing *first_cancelled(const struct list *among)
 {
 	list_for_each(x, among, struct outgoing, node)
@@ -176,6 +189,7 @@ static void first_byte_left(struct outgoing *x)
 	list_remove(&x->node);
 	list_append(&u->open, &x->node);
 	u->writing = x;
+	u->was_probed |= strcmp(x->d->message->method, "server/discover") == 0;
 	if (x->is_request)
 		map_set(u->by_id, buf_span(&x->key), x);
 	else if (is_answer(x))

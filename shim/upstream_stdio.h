@@ -65,6 +65,8 @@ struct stdio_upstream {
 	int step;                 /* of STOPPING */
 	int64_t budget_ms;
 	bool was_signalled;       /* by us: its status says nothing */
+	bool was_probed, has_spoken;   /* this child: server/discover was written to it; a message came from it */
+	bool was_forgiven;        /* one that ended at this question was started again */
 	const char *reason;       /* why it is stopped; static text */
 	char cause[200], failure[320];
 	int64_t *restarts_us;     /* within the last 10 minutes */
@@ -83,6 +85,7 @@ void outgoing_finish(struct outgoing *x, enum fate fate, const char *cause, bool
 void outgoing_finish_all(struct list *among, enum fate fate, const char *cause);
 void outgoing_forget(struct outgoing *x);                                   /* one that is forgotten: for good */
 void stdio_send_own(struct stdio_upstream *u, struct delivery *d);          /* before all that wait */
+void outgoing_write_again(struct stdio_upstream *u, const char *method);    /* open ones of this method: before all that wait */
 bool stdio_may_write(const struct stdio_upstream *u);                       /* there is something to write, and who reads it */
 void stdio_write(struct stdio_upstream *u);                                 /* as much as the pipe takes */
 

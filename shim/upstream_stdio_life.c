@@ -106,7 +106,7 @@ void life_start(struct stdio_upstream *u)
 	}
 	log_info("upstream.start", "backend=%s pid=%d", u->o.backend->name, (int)u->child.pid);
 	u->phase = STDIO_UP;
-	u->was_signalled = u->has_complained = false;
+	u->was_signalled = u->has_complained = u->was_probed = u->has_spoken = false;
 	add_source(u, &u->to, u->child.to);
 	add_source(u, &u->from, u->child.from);
 	add_source(u, &u->said, u->child.said);
@@ -296,6 +296,16 @@ static int64_t pause_ms(const struct stdio_upstream *u)
 	return ms < MAX_PAUSE_MS ? ms : MAX_PAUSE_MS;
 }
 
+/* Some servers of the older revisions end at any request before initialize, and so at server/discover, which says that much. What followed
+ * was not read. */
+static bool has_ended_at_a_probe(struct stdio_upstream *u)
+{
+	bool is_so = u->was_probed && !u->has_spoken && !u->was_signalled && !u->was_forgiven && !u->is_ending;
+
+	u->was_forgiven |= is_so;
+	return is_so;
+}
+
 /* A session that was open is taken up by itself; otherwise the next delivery starts a new child, not before the pause. */
 static void decide_what_next(struct stdio_upstream *u)
 {
@@ -303,6 +313,9 @@ static void decide_what_next(struct stdio_upstream *u)
 	u->is_replaying = false;
 	if (u->is_ending) {
 		return;
+	} else if (has_ended_at_a_probe(u)) {
+		outgoing_write_again(u, "initialize");
+		loop_timer_set(u->o.loop, &u->kick, 0);
 	} else if (u->o.backend->on_exit == ON_EXIT_FAIL) {
 		fail(u, u->cause, " and is not started again (on_exit: fail)");
 	} else if (!may_restart(u)) {

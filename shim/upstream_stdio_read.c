@@ -215,6 +215,7 @@ static void on_batch(struct stdio_upstream *u, const struct jsonrpc *m)
 
 static void on_message(struct stdio_upstream *u, const struct jsonrpc *m)
 {
+	u->has_spoken |= m->kind != JSONRPC_INVALID;
 	switch (m->kind) {
 	case JSONRPC_REQUEST:
 		note_asked(u, m->id);

@@ -1,12 +1,14 @@
 // A client of the stateless revision 2026-07-28 through the rules, before a backend of the same and before one of the older revisions.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
 import { modern, needsInput, retry } from '../lib/modern_client.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
-import { suite } from '../lib/settings.mjs';
+import { root, suite } from '../lib/settings.mjs';
 import { openShim, startShim } from '../lib/shim.mjs';
 import { until } from '../lib/until.mjs';
 
@@ -43,6 +45,30 @@ describe('a modern client, an older backend', suite, () => {
     assert.equal(backend.sessions, 0);
     const shim = await openShim(place);
     assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+  });
+});
+
+describe('a modern client, an older child', suite, () => {
+  const server = path.join(root, 'tests/lib/stdio_server.mjs');
+  for (const habits of [['ends-unless-opened'], ['ends-unless-opened', 'starts-slowly'], ['starts-slowly', 'ignores-server/discover'], ['ignores-server/discover']]) {
+    test(`${habits.join(', ')}: initialize goes on in the same process`, async (t) => {
+      const place = makePlace(t);
+      place.writeRules(simpleRules([process.execPath, server, path.join(place.dir, 'log'), ...habits]));
+      const shim = startShim(place);
+      assert.equal((await modern(shim).ask('server/discover', {}, { id: 'server-discover-probe-1' })).error.code, -32601);
+      assert.ok((await shim.initialize()).result);
+      assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+    });
+  }
+
+  test('one that ends again and again is not started for ever', async (t) => {
+    const place = makePlace(t);
+    const log = path.join(place.dir, 'log');
+    place.writeRules(simpleRules([process.execPath, server, log, 'dies-at-once']));
+    const shim = startShim(place);
+    for (let n = 0; n < 3; n++) assert.equal((await modern(shim).ask('server/discover')).error.code, -32601);
+    assert.equal((await shim.initialize()).error.code, CODE.unreachable);
+    assert.ok(readFileSync(log, 'utf8').split('start').length <= 4);
   });
 });
 

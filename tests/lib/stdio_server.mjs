@@ -21,6 +21,8 @@ if (has('has-grandchild')) {
 if (has('floods-stderr')) setInterval(() => process.stderr.write('flood '.repeat(20).concat('\n').repeat(200)), 1);
 if (has('chatters')) process.stdout.write('Server is running...\n{"not": "a message"}\n\n[1,2\n"\u001b[31mred"\n');
 if (has('dies-at-once')) process.exit(7);
+if (has('starts-slowly')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+let isOpen = false;
 
 const calls = {
   echo: (args) => text(args.message ?? ''),
@@ -51,6 +53,8 @@ function call(id, { name, arguments: args = {} }) {
 
 createInterface({ input: process.stdin }).on('line', (line) => {
   const m = JSON.parse(line);
+  if (has('ends-unless-opened') && !isOpen && m.method !== 'initialize') process.exit(3);
+  isOpen = true;
   if (m.method === 'tools/call') return call(m.id, m.params);
   if (m.method === undefined) return note(`answer ${JSON.stringify(m)}`);
   note(m.method === 'notifications/cancelled' ? `${m.method} ${JSON.stringify(m.params)}` : m.method);
