@@ -9,7 +9,8 @@
 #include "shim/shim.h"
 #include "shim/tools_page.h"
 
-#define REPLY_CAP (16 * 1024)
+#define REPLY_CAP     (16 * 1024)
+#define COME_AGAIN_MS 30000                  /* said where nobody knows: a person decides */
 
 /* ---- beginning ------------------------------------------------------------------------------------------------------------------- */
 static struct call *call_make(struct part *p)
@@ -101,7 +102,9 @@ enum step call_refuse_store(struct call *c, const char *why)
 
 enum step call_defer(struct call *c, int64_t retry_after_ms)
 {
-	refusal_set_deferral(&c->refusal, c->facts.backend, &c->waiting, retry_after_ms);
+	int64_t again_ms = retry_after_ms >= 0 ? retry_after_ms : COME_AGAIN_MS;
+
+	refusal_set_deferral(&c->refusal, c->facts.backend, &c->waiting, again_ms);
 	c->refused_at = stage_name(c->stage);
 	return STEP_STOP;
 }
