@@ -31,6 +31,11 @@ static const struct ctl_option resume_options[] = {
 	{ "cooldown", NULL, "with --backend: end its cool-down early" },
 	{ NULL, NULL, NULL },
 };
+static const struct ctl_option queue_options[] = {
+	{ "backend", "B", "only this backend's queue" },
+	{ "watch", NULL, "again every second, until interrupted" },
+	{ NULL, NULL, NULL },
+};
 static const struct ctl_option repair_options[] = {
 	{ "yes", NULL, "do not ask" },
 	{ NULL, NULL, NULL },
@@ -100,6 +105,14 @@ const struct command commands[] = {
 		     "meanwhile. It lasts until aegisctl resume, also across restarts. Several can be in force at once.",
 	  .options = pause_options,
 	  .run = cmd_pause },
+	{ .name = "queue",
+	  .synopsis = "[--backend B] [--watch]",
+	  .help = "show which calls wait for a backend, and when each may start",
+	  .details = "State: WAITING; ASIDE, passed over while it is paused, stopped or limited; PARKED, its client was told to come\n"
+		     "again and its place is kept; FORWARDING, with the backend. Times are guesses. With --json: one array; with\n"
+		     "--watch one a second, each in a line.",
+	  .options = queue_options,
+	  .run = cmd_queue },
 	{ .name = "repair",
 	  .synopsis = "[--yes]",
 	  .help = "put a corrupt or missing database aside and begin a new one",

@@ -7,6 +7,7 @@ enum ctl_exit cmd_call(const struct ctl *c);
 enum ctl_exit cmd_limits(const struct ctl *c);
 enum ctl_exit cmd_pause(const struct ctl *c);
 enum ctl_exit cmd_resume(const struct ctl *c);
+enum ctl_exit cmd_queue(const struct ctl *c);
 enum ctl_exit cmd_repair(const struct ctl *c);
 enum ctl_exit cmd_config_check(const struct ctl *c);
 enum ctl_exit cmd_config_init(const struct ctl *c);

@@ -184,6 +184,7 @@ struct queue_first { uint64_t number; uint32_t owner; };
 bool queue_first(struct store *s, const char *backend, struct queue_first *out);     /* of the eligible; false: there is none */
 /* The free slot that is ready first, and from when on; -1: all that may be taken are. */
 int64_t queue_free_slot(struct store *s, const char *backend, const struct queue_state *state, int64_t *ready_tick);
+void queue_explain_full(struct store *s, const char *backend, struct queue_full *out);
 
 /* ---- sqlite_queue.c ---- */
 struct queue_entry {

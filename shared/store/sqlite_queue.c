@@ -224,10 +224,12 @@ static void join_carry_out(struct store *s, struct op *op, void *request)
 	}
 	if (queue_take_up(s, &e))
 		op->answer = HELD_RESUMED;
-	else if (!queue_has_room(s, j->call->backend, j->queue))
-		op->answer = HOLD_QUEUE_FULL;
-	else
+	else if (queue_has_room(s, j->call->backend, j->queue))
 		queue_enter(s, &e);
+	else
+		op->answer = HOLD_QUEUE_FULL;
+	if (op->answer == HOLD_QUEUE_FULL)
+		queue_explain_full(s, j->call->backend, &j->full);
 	j->ticket = e.ticket;
 	j->epoch = e.epoch;
 }

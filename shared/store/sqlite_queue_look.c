@@ -150,6 +150,23 @@ static int64_t eta_ms(const struct slots *l, uint32_t position)
 	return l->free_ms[before % l->n] + (int64_t)(before / l->n) * l->turn_ms;
 }
 
+void queue_explain_full(struct store *s, const char *backend, struct queue_full *out)
+{
+	struct queue_state state;
+	struct slots slots;
+
+	*out = (struct queue_full){
+		.waiting = (uint32_t)db_number(&s->db, SQL_TICKETS_N, 0, BIND(text(backend))),
+		.eta_ms = -1,
+		.retry_after_ms = -1,
+	};
+	if (!queue_state(s, backend, &state))
+		return;
+	read_slots(s, backend, &state, &slots);
+	out->eta_ms = eta_ms(&slots, out->waiting + 1);
+	out->retry_after_ms = eta_ms(&slots, 1);
+}
+
 /* ---- one ticket's place ---- */
 
 static void watch(struct store *s, struct queue_place *out, uint32_t owner)

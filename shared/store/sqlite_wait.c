@@ -36,8 +36,10 @@ static enum hold_answer hold_queued(struct store *s, struct hold *h)
 	char holder[ID_SIZE];
 	bool is_parked = queue_find_parked(s, &e, holder);
 
-	if (!is_parked && !queue_has_room(s, h->call->backend, h->queue))
+	if (!is_parked && !queue_has_room(s, h->call->backend, h->queue)) {
+		queue_explain_full(s, h->call->backend, &h->full);
 		return HOLD_QUEUE_FULL;
+	}
 	if (!hold_own(s, h, is_parked ? holder : NULL))
 		return HOLD_LIMITED;
 	if (!is_parked || !queue_take_up(s, &e)) {

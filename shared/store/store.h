@@ -136,6 +136,12 @@ struct queue_terms {
 	int64_t delay_min_ms, delay_max_ms;
 };
 
+/* HOLD_QUEUE_FULL. -1 = not known. */
+struct queue_full {
+	uint32_t waiting;                       /* or parked: as many as may be */
+	int64_t eta_ms, retry_after_ms;         /* until it would have started; until there is room again at the earliest */
+};
+
 /* One operation: an approval of exactly this call is attached to under its own hold, a parked ticket of it is taken up again with its
  * hold; else every window is held and with it the approval is asked (PENDING) or the ticket drawn, or nothing at all happens. */
 enum hold_answer {
@@ -159,6 +165,7 @@ struct hold {
 	const struct queue_terms *queue;        /* NULL: no queue. With ask, the ticket is drawn later: store_queue_join */
 	struct limit_refusal why;               /* these: out */
 	struct obstacle obstacle;
+	struct queue_full full;
 	int64_t retry_after_ms;
 	char approval[ID_SIZE];
 	uint64_t ticket;
@@ -169,7 +176,7 @@ void store_hold(struct store *s, struct op *op, struct hold *h);
 /* After its approval was given: a ticket that carries it. Answers HELD_QUEUED, HELD_RESUMED, HOLD_QUEUE_FULL. A call that has a ticket
  * already keeps it, by the terms given here; if it was passed over, it stands at the end now. */
 struct queue_join { const struct call_facts *call; struct claim_set limits; const struct queue_terms *queue; const char *approval;
-                    uint64_t ticket; uint32_t epoch; /* out */ };
+                    uint64_t ticket; uint32_t epoch; struct queue_full full; /* out */ };
 void store_queue_join(struct store *s, struct op *op, struct queue_join *j);
 
 /* The call ends before it was forwarded, or is answered before its client gives up (is_parking): its own hold and ticket go, or are
