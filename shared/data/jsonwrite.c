@@ -90,11 +90,10 @@ struct canon {
 	size_t members_n, members_room;
 };
 
+/* A hostile text is little else but these: they are small, and what is sorted is smaller still. */
 struct member {
-	const char *key; /* inside the quotes */
-	uint32_t key_len;
-	bool is_key_escaped;
 	uint32_t at, len; /* of `"key":value` in the output, from canon.start */
+	uint32_t key_len : 31, is_key_escaped : 1;
 };
 
 static void canon_put(struct canon *c, const char *bytes, size_t n)
@@ -136,10 +135,9 @@ static const char *canon_string(struct canon *c, const char *at, bool *is_escape
 }
 
 /* The order of the unescaped bytes. */
-static int compare_escaped_keys(const struct member *a, const struct member *b)
+static int compare_escaped_keys(struct span a, struct span b)
 {
-	const char *at_a = a->key, *end_a = at_a + a->key_len, *at_b = b->key,
-		   *end_b = at_b + b->key_len;
+	const char *at_a = a.at, *end_a = at_a + a.len, *at_b = b.at, *end_b = at_b + b.len;
 	struct span rest_a = SPAN(""), rest_b = SPAN("");
 	char room_a[4], room_b[4];
 
@@ -158,37 +156,71 @@ static int compare_escaped_keys(const struct member *a, const struct member *b)
 	}
 }
 
-static int compare_members(const void *left, const void *right)
+/* base: where the output, or a copy of it, begins. */
+static struct span key_of(const struct member *m, const char *base)
 {
-	const struct member *a = left, *b = right;
+	return (struct span){ base + m->at + 1, m->key_len };
+}
+
+static bool is_before(const struct member *a, const struct member *b, const char *base)
+{
+	struct span x = key_of(a, base), y = key_of(b, base);
 
 	if (a->is_key_escaped || b->is_key_escaped)
-		return compare_escaped_keys(a, b);
-	int order = memcmp(a->key, b->key, a->key_len < b->key_len ? a->key_len : b->key_len);
-	return order ? order : (a->key_len > b->key_len) - (a->key_len < b->key_len);
+		return compare_escaped_keys(x, y) < 0;
+	int order = memcmp(x.at, y.at, x.len < y.len ? x.len : y.len);
+	return order ? order < 0 : x.len < y.len;
+}
+
+/* Merges the sorted halves of v; the first has been copied to spare. */
+static void merge_halves(const struct member *members, const char *base, uint32_t *v, size_t n,
+	const uint32_t *spare)
+{
+	size_t half = n / 2, left = 0, right = half, to = 0;
+
+	while (left < half)
+		v[to++] = right < n && is_before(&members[v[right]], &members[spare[left]], base)
+				  ? v[right++]
+				  : spare[left++];
+}
+
+/* spare: room for half of n. Depth: the logarithm of n. */
+static void sort_indexes(const struct member *members, const char *base, uint32_t *v, size_t n,
+	uint32_t *spare)
+{
+	if (n < 2)
+		return;
+	sort_indexes(members, base, v, n / 2, spare);
+	sort_indexes(members, base, v + n / 2, n - n / 2, spare);
+	memcpy(spare, v, n / 2 * sizeof(*v));
+	merge_halves(members, base, v, n, spare);
 }
 
 /* The n last members, which fill the output from the first one's place, commas between. */
-static void canon_sort(struct canon *c, struct member *members, size_t n)
+static void canon_sort(struct canon *c, const struct member *members, size_t n)
 {
 	size_t in_order = 1;
 
-	while (in_order < n && compare_members(&members[in_order - 1], &members[in_order]) < 0)
+	while (in_order < n && is_before(&members[in_order - 1], &members[in_order], c->start))
 		in_order++;
 	if (in_order >= n)
 		return;
 	char *first = c->start + members[0].at;
 	size_t len = (size_t)(c->to - first);
 	char *copy = xmalloc(len);
+	uint32_t *order = xreallocarray(NULL, n + n / 2, sizeof(*order));
 	memcpy(copy, first, len);
-	uint32_t base = members[0].at;
-	qsort(members, n, sizeof(*members), compare_members);
+	for (size_t i = 0; i < n; i++)
+		order[i] = (uint32_t)i;
+	sort_indexes(members, c->start, order, n, order + n); /* the output is still as it was */
 	c->to = first;
 	for (size_t i = 0; i < n; i++) {
+		const struct member *m = &members[order[i]];
 		if (i)
 			*c->to++ = ',';
-		canon_put(c, copy + (members[i].at - base), members[i].len);
+		canon_put(c, copy + (m->at - members[0].at), m->len);
 	}
+	free(order);
 	free(copy);
 }
 
@@ -206,10 +238,12 @@ static const char *canon_value(struct canon *c, const char *at);
 /* A key and its value. */
 static const char *canon_member(struct canon *c, const char *at)
 {
-	struct member m = { .key = at + 1, .at = (uint32_t)(c->to - c->start) };
-	const char *behind = canon_string(c, at, &m.is_key_escaped);
+	struct member m = { .at = (uint32_t)(c->to - c->start) };
+	bool is_escaped = false;
+	const char *behind = canon_string(c, at, &is_escaped);
 
-	m.key_len = (uint32_t)(behind - 1 - m.key);
+	m.is_key_escaped = is_escaped;
+	m.key_len = (uint32_t)(c->to - c->start - m.at - 2) & INT32_MAX;
 	at = jsontext_skip_blanks(behind, c->end) + 1; /* the colon */
 	*c->to++ = ':';
 	at = canon_value(c, at);
@@ -261,7 +295,7 @@ bool json_canonical(struct json_value v, struct buf *b)
 
 	if (c.to == NULL)
 		return false;
-	assert(v.text.len < UINT32_MAX);
+	assert(v.text.len <= INT32_MAX);
 	c.start = c.to;
 	if (v.kind != JSON_NONE)
 		canon_value(&c, v.text.at);
