@@ -25,6 +25,7 @@
 #define TRANSLATE_MAX_URI       (16 * 1024)
 #define TRANSLATE_MAX_ENVELOPE  (1024 * 1024)
 #define TRANSLATE_FIND_MS       10000      /* for server/discover */
+#define TRANSLATE_FIND_CHILD_MS 30000      /* ... to a child, which may have to be installed first (npx) */
 
 enum passage_phase {
 	PASSAGE_AWAY,              /* a leg is with the transport */

@@ -26,11 +26,24 @@ static void find_answered(struct delivery *d, const struct jsonrpc *answer)
 	note(container_of(d, struct translator, find.delivery), answer);
 }
 
+/* A status that says something of the request, and not of who sends it or how often; of a child, that it ended at the question. */
+static bool is_verdict(const struct translator *t, const struct delivery_end *end)
+{
+	static const int others[] = { 401, 402, 403, 407, 429 };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (end->http_status == others[i])
+			return false;
+	if (t->is_stdio)
+		return end->fate == FATE_UNKNOWN && !end->has_timed_out;
+	return end->fate == FATE_REFUSED && end->http_status >= 400;
+}
+
 static void find_done(struct delivery *d, const struct delivery_end *end)
 {
 	struct translator *t = container_of(d, struct translator, find.delivery);
 
-	if (end->fate == FATE_REFUSED)
+	if (is_verdict(t, end))
 		t->era = ERA_LEGACY;
 	else if (end->fate != FATE_ANSWERED)
 		log_info("translate.era", "backend=%s why=\"%s\"", t->o.backend->name, end->cause);
@@ -59,7 +72,7 @@ static void find_begin(struct translator *t)
 	t->is_finding = true;
 	jsonrpc_read(buf_span(&t->find.line), &t->find.message);
 	t->find.delivery = (struct delivery){ .body = buf_span(&t->find.line), .message = &t->find.message, .is_modern = true,
-		.timeout_ms = TRANSLATE_FIND_MS, .answered = find_answered, .done = find_done };
+		.timeout_ms = t->is_stdio ? TRANSLATE_FIND_CHILD_MS : TRANSLATE_FIND_MS, .answered = find_answered, .done = find_done };
 	t->inner->kind->send(t->inner, &t->find.delivery);
 }
 
