@@ -191,15 +191,14 @@ static void tell_translated(struct passage *p, const struct jsonrpc *answer)
 	struct translate_answer to = { p->d->message->method, p->d->message->id,
 		p->d->name.len > 0 && map_get(t->wrapped, p->d->name) };
 	CLEANUP(buf_release) struct buf text = { 0 };
-	struct jsonrpc translated;
+	struct jsonrpc translated = { .kind = JSONRPC_INVALID };
 
 	if (strcmp(to.method, "tools/list") == 0)
 		note_tools(t, answer);
 	buf_init(&text, 3 * answer->root.text.len + TRANSLATE_SLACK);
-	if (translate_result(answer, &to, &text)) {
+	if (translate_result(answer, &to, &text))
 		jsonrpc_read(buf_span(&text), &translated);
-		passage_tell(p, &translated);
-	}
+	passage_tell(p, translated.kind == answer->kind ? &translated : answer);   /* what nests too deep now goes as it is */
 }
 
 static void request_answered(struct passage *p, const struct jsonrpc *answer)
