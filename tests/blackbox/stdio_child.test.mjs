@@ -5,7 +5,6 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
-import { envelope } from '../lib/modern_backend.mjs';
 import { flags, noNamespace } from '../lib/namespace.mjs';
 import { makePlace } from '../lib/place.mjs';
 import { isAlive, memoryMiB, processesNaming } from '../lib/process.mjs';
@@ -71,22 +70,6 @@ describe('stdio child', suite, () => {
     assert.ok((await shim.initialize()).result);
     assertSaid(await shim.call('echo', { message: 'hello' }), 'hello');
     assert.equal(server.count('start'), 1);
-    assert.equal((await shim.end()).code, 0);
-    await assertGone(server, server.pid());
-  });
-
-  test('one that takes server/discover for its end is started again for the session, once', async (t) => {
-    const { place, server } = setUp(t, { habits: ['dies-of-server/discover'] });
-    const shim = startShim(place);
-    const discover = () => shim.request('server/discover', { _meta: envelope() });
-    assert.equal((await discover()).error.code, -32601);
-    await until(() => shim.stderr.includes('upstream.exit'), { what: 'its end' });
-    assert.ok((await shim.initialize()).result, shim.stderr);
-    assertSaid(await shim.call('echo', { message: 'hello' }), 'hello');
-    assert.equal(server.count('start'), 2);
-    assert.equal(server.count('server/discover'), 1);
-    assert.equal((await discover()).error.code, -32601);
-    assertSaid(await shim.call('pid'), String(server.pid()));
     assert.equal((await shim.end()).code, 0);
     await assertGone(server, server.pid());
   });

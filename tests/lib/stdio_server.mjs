@@ -59,7 +59,6 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   if (m.method === undefined) return note(`answer ${JSON.stringify(m)}`);
   note(m.method === 'notifications/cancelled' ? `${m.method} ${JSON.stringify(m.params)}` : m.method);
   if (has(`ignores-${m.method}`)) return undefined;
-  if (has(`dies-of-${m.method}`)) process.exit(9);
   if (m.method === 'initialize') {
     return say({ id: m.id, result: { protocolVersion: m.params.protocolVersion, capabilities: has('announces') ? { tools: { listChanged: true }, prompts: {}, resources: { listChanged: true, subscribe: true } } : { tools: {} }, serverInfo: { name: 'stdio', version: '1' } } });
   }
