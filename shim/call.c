@@ -13,6 +13,13 @@
 #define COME_AGAIN_MS 30000                  /* said where nobody knows: a person decides */
 
 /* ---- beginning ------------------------------------------------------------------------------------------------------------------- */
+static void look_again(struct loop_timer *t)
+{
+	struct call *c = container_of(t, struct call, look_timer);
+
+	turn_mark(&c->shim->turn, c);
+}
+
 static struct call *call_make(struct part *p)
 {
 	struct call *c = xcalloc(1, sizeof(*c));
@@ -28,6 +35,7 @@ static struct call *call_make(struct part *p)
 	c->flight.left_tick_ms = -1;
 	waiting_init(&c->waiting);
 	obstacle_init(&c->met);
+	loop_timer_init(&c->look_timer, look_again);
 	return c;
 }
 
@@ -109,6 +117,23 @@ enum step call_defer(struct call *c, int64_t retry_after_ms)
 	return STEP_STOP;
 }
 
+enum step call_refuse_tools(struct call *c, enum tools_answer a)
+{
+	struct acl_subject who = { c->facts.agent, c->facts.backend, (int64_t)c->shim->uid };
+
+	if (a != TOOLS_UNKNOWN)
+		return call_refuse(c, REFUSED_UNREACHABLE, "", "backend %s could not be asked for its tools: %.200s. The call was not executed.",
+		                   c->facts.backend, c->part->tools.why);
+	refusal_set_absent(&c->refusal, REFUSED_UNKNOWN_TOOL, &who, ACL_TOOL, c->tool);
+	c->refused_at = stage_name(c->stage);
+	return STEP_STOP;
+}
+
+void call_look_in(struct call *c, int64_t ms)
+{
+	loop_timer_set(c->shim->loop, &c->look_timer, ms);
+}
+
 struct terms call_terms(const struct call *c)
 {
 	return (struct terms){
@@ -140,6 +165,7 @@ void call_seal_evidence(struct call *c, enum evidence_kind kind, const char *ver
 void call_start_over(struct call *c)
 {
 	c->rounds++;
+	c->has_places = false;
 	c->stage = STAGE_ACL;
 }
 
@@ -233,6 +259,7 @@ void call_exit(struct call *c)
 	progress_end(c);
 	call_log(c);
 	obstacle_release(&c->met);
+	loop_timer_clear(&c->look_timer);
 	loop_timer_clear(&c->flight.stamp_timer);
 	loop_timer_clear(&c->flight.give_up_timer);
 	list_remove(&c->marked);
@@ -243,6 +270,7 @@ void call_exit(struct call *c)
 	record_call_release(&c->record);
 	buf_release(&c->outcome.excerpt);
 	buf_release(&c->body);
+	buf_release(&c->ask_args);
 	inbound_release(&c->in);
 	free(c->tool);
 	free(c->reply);

@@ -8,6 +8,7 @@
 #include "shim/record.h"
 #include "shim/refusal.h"
 #include "shim/rules.h"
+#include "shim/tools.h"
 #include "shim/upstream.h"
 #include "shim/waiting.h"
 
@@ -46,8 +47,13 @@ struct call {
 	struct acl_answer acl;
 	bool is_known_tool;
 	struct claim_set claims;
+	bool has_places;                     /* stage limits has its answer: what it needs to wait is taken */
 	bool is_holding;                     /* a hold of its own */
+	bool needs_approval;
+	const char *approval_rule;           /* that says so */
 	char approval[ID_SIZE];              /* it is attached to; "" = none */
+	int64_t approved_us;                 /* when it was first found to be given; 0 = not yet */
+	struct loop_timer look_timer;        /* waits: to be judged again though nothing woke it */
 	uint64_t ticket;                     /* in the backend's queue; 0 = none */
 	uint32_t ticket_epoch;
 	struct waiting waiting;
@@ -61,6 +67,8 @@ struct call {
 	struct buf body;                     /* of the evidence */
 	struct terms terms;
 	struct hold hold;
+	struct approval_ask ask;
+	struct buf ask_args;                 /* of ask, where the record does not keep them whole */
 	struct queue_join join;
 	struct commit commit;
 	struct settle settle;
@@ -82,6 +90,7 @@ struct call *call_of(struct inbound *in);    /* of kind INBOUND_CALL */
 /* Ends it with a refusal; the sentence gets ". The call was not executed." from the caller. Always STEP_STOP. */
 enum step call_refuse(struct call *c, enum refusal_reason why, const char *rule, const char *fmt, ...) PRINTF_LIKE(4, 5);
 enum step call_refuse_store(struct call *c, const char *why);
+enum step call_refuse_tools(struct call *c, enum tools_answer a);     /* the tool stands in no list of the backend, or there is none to be had */
 /* Answers it before its client gives up waiting: it was not executed and may come again. What it waits for stands in c->waiting. Its
  * ticket is parked, from its approval it detaches. retry_after_ms: -1 = not known. Always STEP_STOP. */
 enum step call_defer(struct call *c, int64_t retry_after_ms);
@@ -90,6 +99,7 @@ struct buf *call_body(struct call *c);       /* emptied, for the body of the nex
 void call_seal_evidence(struct call *c, enum evidence_kind kind, const char *verdict, bool has_body);
 void call_repeat(struct call *c);            /* once more from the top, after its first flight was settled */
 void call_start_over(struct call *c);        /* back to the top, to be judged by the rules now in force */
+void call_look_in(struct call *c, int64_t ms);   /* STEP_WAIT: judged again then, if nothing wakes it before */
 
 /* The client, or the end of the session, wants no answer. Before the commit point it is never forwarded; after it, the outcome is
  * still recorded, for give_up_ms at the most. */

@@ -14,7 +14,7 @@ struct stage {
 static const struct stage stages[] = { /* judge: writes nothing   ask: one operation   told: the store has answered */
 	[STAGE_ACL]      = { "acl",      acl_judge,      NULL,        NULL },
 	[STAGE_POLICY]   = { "policy",   policy_judge,   NULL,        NULL },
-	[STAGE_LIMITS]   = { "limits",   limits_judge,   NULL,        NULL },
+	[STAGE_LIMITS]   = { "limits",   limits_judge,   limits_ask,  limits_told },
 	[STAGE_APPROVAL] = { "approval", approval_judge, NULL,        NULL },
 	[STAGE_QUEUE]    = { "queue",    queue_judge,    NULL,        NULL },
 	[STAGE_FORWARD]  = { "forward",  forward_judge,  forward_ask, forward_told },
@@ -59,6 +59,7 @@ void call_advance(struct call *c) /* safe at any time, except between STEP_STORE
 		switch (judge(c)) {
 		case STEP_NEXT:  c->stage++;                    break;
 		case STEP_STOP:  c->stage = STAGE_FINISH;       break;
+		case STEP_OVER:  call_start_over(c);            break;
 		case STEP_STORE: turn_add(&c->shim->turn, c);   return; /* told when this turn is committed */
 		case STEP_WAIT:
 			if (at != STAGE_FINISH)                         /* then the call is gone */

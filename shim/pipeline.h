@@ -10,6 +10,7 @@ enum step {
 	STEP_NEXT,       /* passed */
 	STEP_STOP,       /* refused: the refusal stands in the call */
 	STEP_STORE,      /* the stage's question goes to the store with this turn; the stage is told the answer */
+	STEP_OVER,       /* what it was judged by has changed: back to the top */
 	STEP_WAIT,       /* whoever wakes it marks the call; also the last word of finish, after which the call is gone */
 };
 
@@ -22,6 +23,8 @@ void call_advance(struct call *c);
 enum step acl_judge(struct call *c);
 enum step policy_judge(struct call *c);
 enum step limits_judge(struct call *c);
+void limits_ask(struct call *c, struct store *store);
+void limits_told(struct call *c);
 enum step approval_judge(struct call *c);
 enum step queue_judge(struct call *c);
 enum step forward_judge(struct call *c);

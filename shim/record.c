@@ -122,6 +122,7 @@ bool record_intent(const struct record_call *r, const struct record_verdicts *v,
 	struct object o = object_open(b);
 
 	put_text(&o, "acl", v->acl_rule);
+	put_text(&o, "approval", v->approval);
 	put_arguments(&o, r);
 	put_who(&o, r);
 	put_int(&o, "config_generation", (int64_t)v->generation);

@@ -28,22 +28,14 @@ static enum step by_list(struct call *c)
 	if (c->part->missing[0])
 		return call_refuse(c, REFUSED_UNREACHABLE, "", "backend %s is not there at present: %.200s. The call was not executed.",
 		                   c->facts.backend, c->part->missing);
-	struct acl_subject who = subject(c);
+	enum tools_answer answer = tools_look(&c->part->tools, c->tool);
 
-	switch (tools_look(&c->part->tools, c->tool)) {
-	case TOOLS_KNOWN:
-		c->is_known_tool = true;
-		return STEP_NEXT;
-	case TOOLS_UNKNOWN:
-		refusal_set_absent(&c->refusal, REFUSED_UNKNOWN_TOOL, &who, ACL_TOOL, c->tool);
-		return stop(c);
-	case TOOLS_WAIT:
+	if (answer == TOOLS_WAIT)
 		return STEP_WAIT;
-	case TOOLS_FAILED:
-		break;
-	}
-	return call_refuse(c, REFUSED_UNREACHABLE, "", "backend %s could not be asked for its tools: %.200s. The call was not executed.",
-	                   c->facts.backend, c->part->tools.why);
+	if (answer != TOOLS_KNOWN)
+		return call_refuse_tools(c, answer);
+	c->is_known_tool = true;
+	return STEP_NEXT;
 }
 
 /* Store and rules come first: without them nothing can be promised. */

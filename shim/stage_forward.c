@@ -1,5 +1,6 @@
 /* stage_forward - the commit point, then the first byte, then the backend's word. Nothing is sent that is not on record, and nothing
  * is sent twice. */
+#include <assert.h>
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #include "shim/shim.h"
 
 #define FRESH_US        (50 * 1000)          /* a commit older than this is asked for again before the first byte leaves */
+#define MAX_LOOKS       8
 #define STAMP_AFTER_MS  1000
 #define GRACE_MS        30000                /* beyond the backend's own timeouts: connecting, sending a large body */
 #define NO_TIMEOUT_MS   (24 * 3600 * 1000)   /* deadline of a flight whose backend has no timeout */
@@ -32,26 +34,47 @@ static int64_t flight_ms(const struct call *c)
 }
 
 /* ---- the commit point ------------------------------------------------------------------------------------------------------------ */
+/* It has waited: are the rules it was judged by, and the tool a person was shown, still the same? */
+static enum step look_again(struct call *c)
+{
+	if (!c->has_places)
+		return STEP_STORE;
+	if (c->needs_approval && !tools_is_defined_as(&c->part->tools, c->tool, c->facts.tool_hash))
+		return STEP_OVER;
+	switch (rules_look(&c->shim->rules)) {
+	case RULES_READY:  return c->shim->rules.current == c->rules ? STEP_STORE : STEP_OVER;
+	case RULES_WAIT:   return STEP_WAIT;
+	case RULES_BEHIND:
+	case RULES_FAILED: break;
+	}
+	return STEP_OVER;                       /* stage acl says why */
+}
+
 enum step forward_judge(struct call *c)
 {
 	if (c->refusal.reason != REFUSED_NONE && !c->flight.is_committed)
 		return STEP_STOP;
 	if (c->flight.is_done)
 		return STEP_NEXT;
-	return c->flight.is_committed ? STEP_WAIT : STEP_STORE;
+	if (c->flight.is_committed)
+		return STEP_WAIT;
+	return look_again(c);
 }
 
 void forward_ask(struct call *c, struct store *store)
 {
 	const struct continuation *k = c->continues;
-	struct record_verdicts v = { c->rules->generation, c->acl.rule, &c->claims, k ? k->first : NULL };
+	struct record_verdicts v = { c->rules->generation, c->acl.rule, &c->claims, k ? k->first : NULL, c->approval[0] || !k ? c->approval : k->approval };
 
+	assert(!c->needs_approval || c->approval[0]);
 	call_seal_evidence(c, EVIDENCE_INTENT, "allowed", record_intent(&c->record, &v, call_body(c)));
 	c->terms = call_terms(c);
 	c->commit = (struct commit){
 		.call = &c->facts,
 		.limits = c->claims,
 		.terms = &c->terms,
+		.is_holding = c->is_holding,
+		.approval = c->approval,
 		.continues = k ? k->use : NULL,
 		.continues_tick = k ? k->use_tick : 0,
 		.deadline_ms = flight_ms(c),
@@ -63,11 +86,21 @@ void forward_ask(struct call *c, struct store *store)
 
 static void launch(struct call *c);
 
+/* Asked again which way it ended; several times in a row it cannot be lost. */
+static void approval_gone(struct call *c)
+{
+	c->stage = STAGE_APPROVAL;
+	if (c->rounds++ > MAX_LOOKS)
+		call_refuse_store(c, "an approval stands otherwise than it was read");
+}
+
 static void committed(struct call *c)
 {
 	struct flight *f = &c->flight;
 
 	waiting_end(c);
+	if (c->approval[0])
+		turn_mark_all(c->shim);         /* identical calls of this process learn that it is used */
 	f->is_committed = true;
 	f->committed_us = clock_mono_us();
 	f->epoch = c->commit.epoch;
@@ -114,6 +147,13 @@ void forward_told(struct call *c)
 		break;
 	case COMMIT_AFTER_UNKNOWN:
 		obstacle_meet(c, OBSTACLE_UNKNOWN, &c->commit.obstacle);
+		break;
+	case COMMIT_APPROVAL_GONE:
+	case COMMIT_APPROVAL_USED:
+		approval_gone(c);
+		break;
+	case COMMIT_TOOL_CHANGED:
+		call_start_over(c);
 		break;
 	default:
 		call_refuse_store(c, "the store gave an answer nobody asked for");

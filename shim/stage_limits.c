@@ -1,12 +1,195 @@
-/* stage_limits - which windows apply. A call that need not wait takes no hold: the commit point admits it in its own operation. */
+/* stage_limits - which windows apply, and what a call needs before it may go: a person's word, a turn in the queue. Then all windows are
+ * held, together with the asking, in one operation. A call that need not wait takes no hold: the commit point admits it in its own. */
+#include "data/secret.h"
 #include "shim/call.h"
 #include "shim/shim.h"
 
-enum step limits_judge(struct call *c)
+static void collect_claims(struct call *c)
 {
 	struct limit_subject who = { c->facts.tenant, c->facts.agent, c->facts.backend, (int64_t)c->shim->uid, span_of(c->tool) };
 
 	claims_release(&c->claims);
 	claims_collect(c->rules->config, &who, &c->claims);
-	return STEP_NEXT;
+}
+
+/* ---- what the decision stands on --------------------------------------------------------------------------------------------------- */
+static void add_number(struct hash *h, int64_t n)
+{
+	hash_add(h, &n, sizeof(n));
+}
+
+static void add_text(struct hash *h, const char *text)
+{
+	hash_add_field(h, span_of(text));
+}
+
+/* Verdict, rule, windows, approval needs. It is compared by processes of one machine only. */
+static void take_fingerprint(struct call *c)
+{
+	const struct config_approval *a = &c->rules->config->approval;
+	struct hash h;
+
+	hash_init(&h);
+	add_text(&h, c->acl.rule);
+	add_text(&h, c->approval_rule);
+	add_number(&h, a->quorum);
+	add_number(&h, a->is_auth_required);
+	add_number(&h, a->self_approve);
+	for (size_t i = 0; i < a->approvers.n; i++)
+		add_text(&h, a->approvers.v[i]);
+	add_number(&h, (int64_t)c->claims.n);
+	for (size_t i = 0; i < c->claims.n; i++) {
+		add_text(&h, c->claims.v[i].key);
+		add_number(&h, c->claims.v[i].window_ms);
+		add_number(&h, c->claims.v[i].max_count);
+	}
+	hash_done(&h, c->facts.fingerprint);
+}
+
+/* ---- what it needs ------------------------------------------------------------------------------------------------------------------ */
+/* The tool as the backend defines it now, since that is what a person is asked about. */
+static enum step look_at_tool(struct call *c)
+{
+	enum tools_answer answer = tools_define(&c->part->tools, c->tool, 0, c->facts.tool_hash);
+
+	if (answer == TOOLS_WAIT)
+		return STEP_WAIT;
+	return answer == TOOLS_KNOWN ? STEP_NEXT : call_refuse_tools(c, answer);
+}
+
+static bool is_approval_needed(struct call *c)
+{
+	c->approval_rule = "";
+	return acl_approval_required(c->acl.grant, span_of(c->tool), &c->approval_rule);
+}
+
+enum step limits_judge(struct call *c)
+{
+	if (c->refusal.reason != REFUSED_NONE)
+		return STEP_STOP;
+	if (c->has_places)
+		return STEP_NEXT;
+	collect_claims(c);
+	c->needs_approval = is_approval_needed(c);
+	enum step step = c->needs_approval ? look_at_tool(c) : STEP_NEXT;
+	if (step != STEP_NEXT)
+		return step;
+	take_fingerprint(c);
+	if (c->needs_approval && continued_is_approved(c))
+		c->needs_approval = false;
+	return c->needs_approval || c->approval[0] ? STEP_STORE : STEP_NEXT;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------------------------- */
+/* Whole, however long: what a person does not see, nobody can approve. */
+static struct span whole_arguments(struct call *c)
+{
+	if (c->record.canonical.len > 0)
+		return buf_span(&c->record.canonical);
+	buf_release(&c->ask_args);
+	buf_init(&c->ask_args, c->arguments.text.len + 1);
+	if (c->arguments.kind == JSON_NONE || !json_canonical(c->arguments, &c->ask_args))
+		return SPAN("{}");
+	return buf_span(&c->ask_args);
+}
+
+static void describe(struct call *c)
+{
+	const struct config_approval *a = &c->rules->config->approval;
+
+	c->ask = (struct approval_ask){
+		.args = whole_arguments(c),
+		.rule = c->approval_rule,
+		.timeout_ms = a->timeout_ms,
+		.redeem_ms = a->redeem_within_ms,
+		.quorum = (uint32_t)a->quorum,
+		.is_auth_required = a->is_auth_required || a->approvers.n > 0,
+		.max_pending = (uint32_t)a->max_pending_per_agent,
+		.max_per_hour = (uint32_t)a->max_asks_per_hour,
+		.cooldown_after_refusal_ms = a->cooldown_after_refusal_ms,
+	};
+}
+
+void limits_ask(struct call *c, struct store *store)
+{
+	if (!c->needs_approval) {               /* the rules have changed: it lets go of the one it waited for */
+		c->release = (struct release){ .call = &c->facts, .limits = c->claims, .approval = c->approval };
+		store_release(store, &c->op, &c->release);
+		return;
+	}
+	describe(c);
+	c->terms = call_terms(c);
+	c->hold = (struct hold){ .call = &c->facts, .limits = c->claims, .terms = &c->terms, .ask = &c->ask };
+	store_hold(store, &c->op, &c->hold);
+}
+
+/* ---- told ---------------------------------------------------------------------------------------------------------------------------- */
+static void refuse_cap(struct call *c, enum refusal_reason why, const char *key, const char *clause)
+{
+	char wait[REFUSAL_WAIT_SIZE];
+
+	refusal_wait_text(wait, c->hold.retry_after_ms);
+	call_refuse(c, why, key, "%.128s needs a person's approval, and %s. Ask again in %s at the earliest. The call was not executed.",
+	            c->tool, clause, c->hold.retry_after_ms >= 0 ? wait : "a while");
+	c->refusal.retry_after_ms = c->hold.retry_after_ms;
+}
+
+static void attached(struct call *c)
+{
+	snprintf(c->approval, sizeof(c->approval), "%s", c->hold.approval);
+	c->approved_us = 0;
+	c->has_places = true;
+	turn_mark_all(c->shim);                 /* it may have put an end to one that other calls here wait for */
+}
+
+static void told_ask(struct call *c)
+{
+	switch ((enum hold_answer)c->op.answer) {
+	case HELD:
+	case HELD_QUEUED:
+	case HELD_RESUMED:
+	case HOLD_QUEUE_FULL:
+		call_refuse_store(c, "the store gave an answer nobody asked for");
+		break;
+	case HELD_ASKED:
+	case HELD_ATTACHED:
+		attached(c);
+		break;
+	case HOLD_LIMITED:
+		refusal_set_limit(&c->refusal, c->facts.backend, &c->hold.why);
+		c->refused_at = stage_name(STAGE_LIMITS);
+		break;
+	case HOLD_CONFIG_CHANGED:
+		rules_moved_on(&c->shim->rules);
+		call_start_over(c);
+		break;
+	case HOLD_BRAKED:
+		obstacle_meet(c, OBSTACLE_BRAKE, &c->hold.obstacle);
+		break;
+	case HOLD_COOLING:
+		obstacle_meet(c, OBSTACLE_COOLDOWN, &c->hold.obstacle);
+		break;
+	case HOLD_AFTER_UNKNOWN:
+		obstacle_meet(c, OBSTACLE_UNKNOWN, &c->hold.obstacle);
+		break;
+	case HOLD_TOO_MANY_PENDING:
+		refuse_cap(c, REFUSED_TOO_MANY_PENDING, "max_pending_per_agent", "too many calls of this agent wait for one already");
+		break;
+	case HOLD_TOO_MANY_ASKS:
+		refuse_cap(c, REFUSED_TOO_MANY_PENDING, "max_asks_per_hour", "this agent has asked for too many within an hour");
+		break;
+	case HOLD_REFUSED_RECENTLY:
+		refuse_cap(c, REFUSED_RECENTLY, "cooldown_after_refusal", "a person refused a call of it a moment ago");
+		break;
+	}
+}
+
+void limits_told(struct call *c)
+{
+	if (c->op.err != OK)
+		call_refuse_store(c, err_text(c->op.err));
+	else if (c->needs_approval)
+		told_ask(c);
+	else
+		c->approval[0] = '\0';
 }

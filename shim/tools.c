@@ -31,12 +31,18 @@ struct listing {                          /* one page asked for: by the client, 
 static void send_own(struct tools *t, const char *cursor);
 
 /* ---- names ----------------------------------------------------------------------------------------------------------------------- */
-static void remember(void *arg, struct span name)
+struct definition { uint8_t hash[32]; };
+
+static void remember(void *arg, struct span name, struct json_value tool)
 {
 	struct map *names = arg;
+	struct definition *d;
 
-	if (map_size(names) < MAX_NAMES)
-		map_set(names, name, names);
+	if (map_size(names) >= MAX_NAMES && !map_get(names, name))
+		return;
+	d = xcalloc(1, sizeof(*d));
+	json_canonical_hash(tool, d->hash);
+	free(map_set(names, name, d));
 }
 
 static void say_changed(struct tools *t)
@@ -62,10 +68,11 @@ static void take_pages(struct tools *t, struct tools_pages *pages, bool is_own)
 
 static void own_finished(struct tools *t)
 {
-	map_free(t->known, NULL);
+	map_free(t->known, free);
 	t->known = t->fresh;
 	t->fresh = NULL;
 	t->listed_us = clock_mono_us();
+	t->own_listed_us = t->own_began_us;
 	t->failed_us = 0;
 	log_debug("tools.listed", "n=%zu pages=%u", map_size(t->known), t->pages);
 	turn_mark_all(t->part->shim);
@@ -73,7 +80,7 @@ static void own_finished(struct tools *t)
 
 static void own_failed(struct tools *t, const char *why)
 {
-	map_free(t->fresh, NULL);
+	map_free(t->fresh, free);
 	t->fresh = NULL;
 	t->failed_us = clock_mono_us();
 	snprintf(t->why, sizeof(t->why), "%s", why);
@@ -84,6 +91,7 @@ static void own_failed(struct tools *t, const char *why)
 static void list_own(struct tools *t)
 {
 	t->fresh = map_new();
+	t->own_began_us = clock_mono_us();
 	t->pages = 0;
 	send_own(t, NULL);
 }
@@ -96,7 +104,7 @@ static bool is_known_from_cache(struct tools *t, const char *name)
 	for (size_t i = 0; i < t->cache.warm.n; i++) {
 		struct json_value result;
 		if (jsonscan_check(span_of(t->cache.warm.pages[i]), &result, NULL) == JSONSCAN_OK)
-			tools_page_names(result, remember, t->known);
+			tools_page_each(result, remember, t->known);
 	}
 	return map_get(t->known, span_of(name)) != NULL;
 }
@@ -117,6 +125,30 @@ enum tools_answer tools_look(struct tools *t, const char *name)
 	return TOOLS_WAIT;
 }
 
+enum tools_answer tools_define(struct tools *t, const char *name, int64_t since_us, uint8_t hash[32])
+{
+	const struct definition *d = map_get(t->known, span_of(name));
+
+	if (t->own_listed_us > since_us) {
+		if (d)
+			memcpy(hash, d->hash, sizeof(d->hash));
+		return d ? TOOLS_KNOWN : TOOLS_UNKNOWN;
+	}
+	if (t->fresh)
+		return TOOLS_WAIT;
+	if (t->failed_us > since_us && clock_mono_us() - t->failed_us < RETRY_US)
+		return TOOLS_FAILED;
+	list_own(t);
+	return TOOLS_WAIT;
+}
+
+bool tools_is_defined_as(const struct tools *t, const char *name, const uint8_t hash[32])
+{
+	const struct definition *d = map_get(t->known, span_of(name));
+
+	return d && t->own_listed_us > 0 && memcmp(d->hash, hash, sizeof(d->hash)) == 0;
+}
+
 /* ---- answers --------------------------------------------------------------------------------------------------------------------- */
 static struct tools_view view_of(const struct part *p)
 {
@@ -130,7 +162,7 @@ static void note_client_page(struct tools *t, const struct listing *l, const str
 	t->was_shown = true;
 	if (json_get(l->in.rpc.params, "cursor").kind == JSON_NONE)
 		t->has_first_page = true;
-	tools_page_names(answer->result, remember, t->known);
+	tools_page_each(answer->result, remember, t->known);
 	if (t->has_first_page && json_get(answer->result, "nextCursor").kind == JSON_NONE)
 		t->listed_us = clock_mono_us();
 	if (tools_cache_is_on(&t->cache) && tools_pages_add(&t->shown_pages, json_get(l->in.rpc.params, "cursor"), answer->result))
@@ -176,7 +208,7 @@ static void gather_own(struct listing *l, const struct jsonrpc *answer)
 		own_failed(l->tools, "it answered tools/list with an error");
 		return;
 	}
-	tools_page_names(answer->result, remember, l->tools->fresh);
+	tools_page_each(answer->result, remember, l->tools->fresh);
 	if (tools_cache_is_on(&l->tools->cache) &&
 	    tools_pages_add(&l->tools->own_pages, json_get(l->rpc.params, "cursor"), answer->result))
 		take_pages(l->tools, &l->tools->own_pages, true);
@@ -357,6 +389,7 @@ void tools_notice(struct tools *t, const struct jsonrpc *rpc)
 	if (strcmp(rpc->method, "notifications/tools/list_changed") != 0)
 		return;
 	t->listed_us = 0;
+	t->own_listed_us = t->own_began_us = 0;     /* also of the listing under way: it may hold the old ones */
 	tools_cache_drop(&t->cache);
 }
 
@@ -368,7 +401,7 @@ void tools_rules_changed(struct tools *t)
 
 void tools_stop_own(struct tools *t)
 {
-	map_free(t->fresh, NULL);
+	map_free(t->fresh, free);
 	t->fresh = NULL;
 	list_for_each(l, &t->listings, struct listing, node)
 		if (l->line.len > 0)
@@ -401,8 +434,8 @@ void tools_init(struct tools *t, struct part *part)
 
 void tools_release(struct tools *t)
 {
-	map_free(t->known, NULL);
-	map_free(t->fresh, NULL);
+	map_free(t->known, free);
+	map_free(t->fresh, free);
 	tools_pages_release(&t->shown_pages);
 	tools_pages_release(&t->own_pages);
 	tools_cache_release(&t->cache);

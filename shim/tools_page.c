@@ -10,7 +10,7 @@ char *tools_name(struct json_value name)
 	return page_name(name, TOOLS_MAX_NAME_BYTES);
 }
 
-void tools_page_names(struct json_value result, void (*fn)(void *arg, struct span name), void *arg)
+void tools_page_each(struct json_value result, void (*fn)(void *arg, struct span name, struct json_value tool), void *arg)
 {
 	struct json_iter it = json_iter(json_get(result, "tools"));
 	struct json_value tool;
@@ -19,7 +19,7 @@ void tools_page_names(struct json_value result, void (*fn)(void *arg, struct spa
 	while (json_next(&it, &key, &tool)) {
 		CLEANUP(free_charp) char *name = tools_name(json_get(tool, "name"));
 		if (name)
-			fn(arg, span_of(name));
+			fn(arg, span_of(name), tool);
 	}
 }
 

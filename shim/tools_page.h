@@ -12,8 +12,8 @@ struct tools_view { const struct config *config; struct acl_subject who; };
  * surrogate. */
 char *tools_name(struct json_value name);
 
-/* Visits the usable names of a result. */
-void tools_page_names(struct json_value result, void (*fn)(void *arg, struct span name), void *arg);
+/* Visits the tools of a result that have a usable name. */
+void tools_page_each(struct json_value result, void (*fn)(void *arg, struct span name, struct json_value tool), void *arg);
 
 /* Appends the answer as a line, with the id as the client spelled it. is_changed: see page.h. False: cap passed. */
 MUST_USE bool tools_page_rewrite(const struct jsonrpc *answer, struct json_value id, const struct tools_view *view, struct buf *out,

@@ -46,7 +46,61 @@ static const struct ctl_option unknown_list_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct ctl_option approvals_options[] = {
+	{ "agent", "A", "only what this agent asks for" },
+	{ "all", NULL, "also what is over, newest first" },
+	{ "limit", "N", "with --all: how many (default 100)" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option reason_options[] = {
+	{ "reason", "TEXT", "why; the agent is told" },
+	{ NULL, NULL, NULL },
+};
+
+/* What approve, reject and cancel end with. */
+#define DECISION_EXITS                                                                                          \
+	"ID is the approval's name (APR-7F3K) or its id. Exit code 0: decided; 1: somebody was first, it is over, or there\n" \
+	"is none; 3: you may not decide it; 5: your vote counts, and others must agree too."
+
 const struct command commands[] = {
+	{ .name = "approvals approve",
+	  .synopsis = "ID [--reason TEXT]",
+	  .help = "let the call go that waits for it",
+	  .details = "It goes with exactly these arguments, once.\n" DECISION_EXITS,
+	  .options = reason_options,
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_approvals_approve },
+	{ .name = "approvals cancel",
+	  .synopsis = "ID [--reason TEXT]",
+	  .help = "take back the question: nobody needs to decide it",
+	  .details = "The agent is told that it was cancelled, and may ask again.\n" DECISION_EXITS,
+	  .options = reason_options,
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_approvals_cancel },
+	{ .name = "approvals list",
+	  .synopsis = "[--agent A] [--all [--limit N]]",
+	  .help = "show the calls that wait for a person's word",
+	  .details = "The undecided and the approved ones that are not used yet. With --json: one array of objects, each with all of\n"
+		     "its arguments.",
+	  .options = approvals_options,
+	  .run = cmd_approvals_list },
+	{ .name = "approvals reject",
+	  .synopsis = "ID [--reason TEXT]",
+	  .help = "refuse the call that waits for it",
+	  .details = "One refusal ends it, however many had to agree.\n" DECISION_EXITS,
+	  .options = reason_options,
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_approvals_reject },
+	{ .name = "approvals show",
+	  .synopsis = "ID",
+	  .help = "show all about one, its arguments whole",
+	  .details = "Characters that do not show are written as \\uXXXX, which means the same.",
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_approvals_show },
 	{ .name = "audit list",
 	  .synopsis = "[--limit N]",
 	  .help = "show the newest rows of the audit",
@@ -192,7 +246,7 @@ static void print_overview(FILE *to, const char *first)
 	fputs("\nCommands:\n", to);
 	for (const struct command *row = commands; row->name; row++)
 		if (!first || ctl_begins_with(row, span_of(first)))
-			fprintf(to, "  %-14s %s\n", row->name, row->help);
+			fprintf(to, "  %-18s %s\n", row->name, row->help);
 	fputs("\nOptions, before or after the command:\n", to);
 	print_options(to, common_help);
 	fprintf(to, "\n%s\nMore about one: aegisctl help COMMAND\n", exit_codes);

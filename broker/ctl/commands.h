@@ -2,6 +2,11 @@
 #pragma once
 #include "broker/ctl/ctl.h"
 
+enum ctl_exit cmd_approvals_approve(const struct ctl *c);
+enum ctl_exit cmd_approvals_cancel(const struct ctl *c);
+enum ctl_exit cmd_approvals_list(const struct ctl *c);
+enum ctl_exit cmd_approvals_reject(const struct ctl *c);
+enum ctl_exit cmd_approvals_show(const struct ctl *c);
 enum ctl_exit cmd_audit_list(const struct ctl *c);
 enum ctl_exit cmd_call(const struct ctl *c);
 enum ctl_exit cmd_limits(const struct ctl *c);

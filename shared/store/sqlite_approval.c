@@ -106,7 +106,7 @@ static void attach(struct store *s, struct hold *h, const char *approval)
 {
 	int64_t owner = gate_number(s->gate);
 
-	snprintf(h->approval, sizeof(h->approval), "%s", approval);
+	memmove(h->approval, approval, sizeof(h->approval));   /* it may be its own */
 	db_run(&s->db, SQL_WAITER_PUT, BIND(text(approval), text(h->call->id), num(owner), num(s->now.tick_ms)));
 }
 

@@ -105,7 +105,6 @@ agents:
   });
 
   for (const [what, rules] of Object.entries({
-    'an approval': { grant: 'approval_required: ["publish"]' },
     'a queue': { more: 'queue: { demo: { enabled: true, delay_min: 0s, delay_max: 0s } }\n' },
     'a policy': { more: 'policies: [ { name: p, priority: 1, mode: allow, tool: ["*"] } ]\n' },
   })) {

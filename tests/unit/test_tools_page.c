@@ -119,9 +119,11 @@ START_TEST(a_list_that_is_none_passes)
 }
 END_TEST
 
-static void count(void *arg, struct span name)
+static void count(void *arg, struct span name, struct json_value tool)
 {
 	size_t *bytes = arg;
+
+	ck_assert_int_eq(tool.kind, JSON_OBJECT);
 	*bytes += name.len;
 }
 
@@ -131,7 +133,7 @@ START_TEST(only_usable_names_are_visited)
 	size_t bytes = 0;
 
 	ck_assert_int_eq(jsonscan_check(SPAN("{\"tools\":[{\"name\":\"abc\"},{\"name\":7},{},{\"name\":\"de\"},8]}"), &root, NULL), JSONSCAN_OK);
-	tools_page_names(root, count, &bytes);
+	tools_page_each(root, count, &bytes);
 	ck_assert_uint_eq(bytes, 5);
 }
 END_TEST
