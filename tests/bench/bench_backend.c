@@ -1,5 +1,6 @@
-/* bench_backend - a fast MCP backend over Streamable HTTP, so that what is measured is the bridge in front of it.
- * usage: bench_backend    prints "port N". One thread, epoll, keep-alive, JSON answers, GET refused.
+/* bench_backend - a fast MCP backend, so that what is measured is the bridge in front of it.
+ * usage: bench_backend    prints "port N". One thread, epoll, keep-alive. /mcp: Streamable HTTP, JSON answers, GET refused. /sse: HTTP+SSE
+ *        bench_backend --stdio
  * Tools: echo (100 bytes back), take (any arguments, 100 bytes back), give (5 MB of small values back). */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,13 +16,16 @@
 #define MAX_REQUEST (64 * 1024 * 1024)
 #define BIG_BYTES   (5 * 1024 * 1024)
 
+#define MAX_FD 4096
+
 struct peer {
-	int fd;
+	int fd, ep;
 	struct buf in, out;
 	size_t sent;
 };
 
 static struct buf big; /* the answer of give, made once */
+static struct peer *peers[MAX_FD];
 
 static void say(bool ok)
 {
@@ -54,21 +58,58 @@ static struct span result_of(const struct jsonrpc *m)
 	return SPAN("{\"content\":[{\"type\":\"text\",\"text\":\"0123456789012345678901234567890123456789\"}]}");
 }
 
-static void answer_message(struct peer *p, struct span body)
+/* False: nothing is to be said. */
+static bool answer_text(struct span body, struct buf *text)
 {
 	struct jsonrpc m;
-	struct buf text;
 
 	jsonrpc_read(body, &m);
-	if (m.kind != JSONRPC_REQUEST) {
-		say(buf_append_text(&p->out, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"));
-		return;
+	buf_init(text, BIG_BYTES * 2);
+	if (m.kind != JSONRPC_REQUEST)
+		return false;
+	say(jsonrpc_write_result(text, m.id, result_of(&m)));
+	return true;
+}
+
+static void accept_message(struct peer *p)
+{
+	say(buf_append_text(&p->out, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"));
+}
+
+static void answer_message(struct peer *p, struct span body)
+{
+	struct buf text;
+
+	if (answer_text(body, &text)) {
+		say(buf_printf(&p->out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", text.len));
+		say(buf_append_span(&p->out, buf_span(&text)));
+	} else {
+		accept_message(p);
 	}
-	buf_init(&text, BIG_BYTES * 2);
-	say(jsonrpc_write_result(&text, m.id, result_of(&m)));
-	say(buf_printf(&p->out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", text.len));
-	say(buf_append_span(&p->out, buf_span(&text)));
 	buf_release(&text);
+}
+
+/* ---- HTTP+SSE: a session is the descriptor of its stream ------------------------------------------------------------------- */
+static bool peer_flush(struct peer *p);
+
+static void begin_stream(struct peer *p)
+{
+	say(buf_printf(&p->out, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: endpoint\ndata: /message?to=%d\n\n", p->fd));
+}
+
+static void answer_on_stream(struct peer *p, const char *path, struct span body)
+{
+	unsigned long to = strtoul(path + strlen("POST /message?to="), NULL, 10);
+	struct peer *stream = to < MAX_FD ? peers[to] : NULL;
+	struct buf text;
+
+	accept_message(p);
+	if (stream && answer_text(body, &text)) {
+		say(buf_append_text(&stream->out, "data: ") && buf_append_span(&stream->out, buf_span(&text)) &&
+			buf_append_text(&stream->out, "\n\n"));
+		say(peer_flush(stream));
+		buf_release(&text);
+	}
 }
 
 static size_t content_length(const char *head)
@@ -93,6 +134,10 @@ static bool answer_next(struct peer *p)
 	}
 	if (strncmp(p->in.data, "POST /mcp", 9) == 0)
 		answer_message(p, (struct span){ p->in.data + head, length });
+	else if (strncmp(p->in.data, "POST /message?to=", 17) == 0)
+		answer_on_stream(p, p->in.data, (struct span){ p->in.data + head, length });
+	else if (strncmp(p->in.data, "GET /sse", 8) == 0)
+		begin_stream(p);
 	else if (strncmp(p->in.data, "GET /mcp", 8) == 0)
 		say(buf_append_text(&p->out, "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"));
 	else
@@ -103,6 +148,7 @@ static bool answer_next(struct peer *p)
 
 static void peer_free(struct peer *p)
 {
+	peers[p->fd] = NULL;
 	close(p->fd);
 	buf_release(&p->in);
 	buf_release(&p->out);
@@ -110,7 +156,7 @@ static void peer_free(struct peer *p)
 }
 
 /* Sends what is due; false when the peer is gone. */
-static bool peer_flush(int ep, struct peer *p)
+static bool peer_flush(struct peer *p)
 {
 	while (p->sent < p->out.len) {
 		ssize_t n = send(p->fd, p->out.data + p->sent, p->out.len - p->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -126,7 +172,7 @@ static bool peer_flush(int ep, struct peer *p)
 		p->sent = 0;
 	}
 	struct epoll_event ev = { .events = is_done ? EPOLLIN : EPOLLIN | EPOLLOUT, .data.ptr = p };
-	return epoll_ctl(ep, EPOLL_CTL_MOD, p->fd, &ev) == 0;
+	return epoll_ctl(p->ep, EPOLL_CTL_MOD, p->fd, &ev) == 0;
 }
 
 static bool peer_read(struct peer *p)
@@ -150,11 +196,14 @@ static void peer_accept(int ep, int listener)
 	struct peer *p = xcalloc(1, sizeof(*p));
 	int one = 1;
 
+	p->ep = ep;
 	p->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	say(p->fd >= 0 && p->fd < MAX_FD);
+	peers[p->fd] = p;
 	buf_init(&p->in, MAX_REQUEST);
 	buf_init(&p->out, MAX_REQUEST);
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = p };
-	if (p->fd < 0 || setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
+	if (setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
 		epoll_ctl(ep, EPOLL_CTL_ADD, p->fd, &ev) < 0)
 		peer_free(p);
 }
@@ -173,8 +222,35 @@ static int listen_somewhere(void)
 	return fd;
 }
 
-int main(void)
+/* ---- stdio ---------------------------------------------------------------------------------------------------------------- */
+static void serve_stdio(void)
 {
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	while ((n = getline(&line, &room, stdin)) > 0) {
+		struct buf text;
+		if (answer_text((struct span){ line, (size_t)n - (line[n - 1] == '\n') }, &text)) {
+			say(buf_append_char(&text, '\n'));
+			for (size_t at = 0; at < text.len;) {
+				ssize_t w = write(STDOUT_FILENO, text.data + at, text.len - at);
+				say(w > 0);
+				at += (size_t)w;
+			}
+		}
+		buf_release(&text);
+	}
+	free(line);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "--stdio") == 0) {
+		big_make();
+		serve_stdio();
+		return 0;
+	}
 	int listener = listen_somewhere(), ep = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL }, got[64];
 
@@ -186,7 +262,7 @@ int main(void)
 			struct peer *p = got[i].data.ptr;
 			if (!p)
 				peer_accept(ep, listener);
-			else if (!peer_read(p) || !peer_flush(ep, p))
+			else if (!peer_read(p) || !peer_flush(p))
 				peer_free(p);
 		}
 	}

@@ -7,7 +7,7 @@
  *        bench_client give N CMD...           N calls with 5 MB of result
  *        bench_client flight N CMD...         N small calls, 32 in flight
  *        bench_client many N CMD...           N bridges at once: until all have answered initialize, and their memory
- * CMD may be "direct PORT": the same over one raw socket, no bridge (calls, take, give only).
+ * CMD may be "direct PORT": the same over one raw socket, no bridge (calls, take, give only); or "direct-sse PORT": over HTTP+SSE.
  * CPU is what the whole process tree ran (schedstat), memory its proportional share (PSS). */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -34,7 +34,8 @@ extern char **environ;
 
 struct bridge {
 	pid_t pid; /* 0 = direct */
-	int in, out;
+	int in, out; /* the same for direct HTTP; for HTTP+SSE where to POST, and the stream */
+	char path[64];
 	struct buf read, line;
 	long next_id;
 	int errors;
@@ -78,8 +79,8 @@ static void send_line(struct bridge *b)
 	} else {
 		struct buf head;
 		buf_init(&head, 4096);
-		must(buf_printf(&head, "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-				       "Accept: application/json, text/event-stream\r\nContent-Length: %zu\r\n\r\n", l->len), "head");
+		must(buf_printf(&head, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+				       "Accept: application/json, text/event-stream\r\nContent-Length: %zu\r\n\r\n", b->path, l->len), "head");
 		if (l->len < 3000) { /* one segment, as a good client would */
 			must(buf_append_span(&head, buf_span(l)), "body");
 			buf_clear(l);
@@ -102,9 +103,25 @@ static size_t whole_http(struct bridge *b)
 	return b->read.len >= all ? all : 0;
 }
 
+static bool is_sse(const struct bridge *b)
+{
+	return !b->pid && b->in != b->out;
+}
+
+static size_t whole_event(struct bridge *b, size_t *from)
+{
+	size_t at = *from ? *from - 1 : 0;
+	char *end = b->read.len > at ? memmem(b->read.data + at, b->read.len - at, "\n\n", 2) : NULL;
+
+	*from = b->read.len;
+	return end ? (size_t)(end - b->read.data) + 2 : 0;
+}
+
 /* The length of the whole message at the front of what was read, or 0. from: where to go on looking. */
 static size_t whole_message(struct bridge *b, size_t *from)
 {
+	if (is_sse(b))
+		return whole_event(b, from);
 	if (!b->pid)
 		return whole_http(b);
 	char *nl = b->read.len > *from ? memchr(b->read.data + *from, '\n', b->read.len - *from) : NULL;
@@ -124,8 +141,11 @@ static void read_answer(struct bridge *b)
 			b->errors++;
 		buf_consume(&b->read, n);
 		if (!is_notice)
-			return;
+			break;
 	}
+	char accepted[4096]; /* the 202s of HTTP+SSE */
+	while (is_sse(b) && recv(b->in, accepted, sizeof(accepted), MSG_DONTWAIT) > 0)
+		;
 }
 
 static void compose_call(struct bridge *b, const char *tool, struct span text)
@@ -151,20 +171,43 @@ static void initialized(struct bridge *b)
 {
 	must(buf_append_text(&b->line, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"), "line");
 	send_line(b);
-	if (!b->pid)
+	if (!b->pid && !is_sse(b))
 		read_answer(b);
 }
 
 /* ---- starting and ending ---------------------------------------------------------------------------------------------- */
-static void connect_direct(struct bridge *b, const char *port)
+static int connect_to(const char *port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtol(port, NULL, 10)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int one = 1;
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	b->in = b->out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	must(connect(b->in, (struct sockaddr *)&a, sizeof(a)) == 0, "connect");
-	must(setsockopt(b->in, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0, "nodelay");
+	must(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0, "connect");
+	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0, "nodelay");
+	return fd;
+}
+
+static void connect_direct(struct bridge *b, const char *port)
+{
+	b->in = b->out = connect_to(port);
+	(void)snprintf(b->path, sizeof(b->path), "/mcp");
+}
+
+/* The first event says where to POST; its head belongs to the answer's. */
+static void connect_sse(struct bridge *b, const char *port)
+{
+	static const char ask[] = "GET /sse HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n";
+	const char *at = NULL;
+	size_t from = 0, n;
+
+	b->in = connect_to(port);
+	b->out = connect_to(port);
+	write_all(b->out, ask, sizeof(ask) - 1);
+	while ((n = whole_event(b, &from)) == 0)
+		read_more(b);
+	at = memmem(b->read.data, n, "data: ", 6);
+	must(at && sscanf(at, "data: %63s", b->path) == 1, "the endpoint");
+	buf_consume(&b->read, n);
 }
 
 static void spawn_bridge(struct bridge *b, char **argv)
@@ -193,6 +236,8 @@ static void bridge_start(struct bridge *b, char **argv)
 	buf_init(&b->line, MAX_BYTES);
 	if (strcmp(argv[0], "direct") == 0)
 		connect_direct(b, argv[1]);
+	else if (strcmp(argv[0], "direct-sse") == 0)
+		connect_sse(b, argv[1]);
 	else
 		spawn_bridge(b, argv);
 }
@@ -200,10 +245,10 @@ static void bridge_start(struct bridge *b, char **argv)
 static void bridge_stop(struct bridge *b)
 {
 	close(b->in);
-	if (b->pid) {
+	if (b->pid)
 		waitpid(b->pid, NULL, 0);
+	if (b->out != b->in)
 		close(b->out);
-	}
 	buf_release(&b->read);
 	buf_release(&b->line);
 }

@@ -44,11 +44,11 @@ function startBackend(prefix) {
   });
 }
 
-function configFor(port, window, name) {
+function configFor(where, window, name) {
   const path = join(work, `${name}.yaml`);
   writeFileSync(path, `
 state_dir: "${join(work, `state-${name}`)}"
-backends: { b: { url: "http://127.0.0.1:${port}/mcp" } }
+backends: { b: { ${where} } }
 agents:
   bench:
     backends: { b: { allowed: true, rate_limits: { "*": { window: ${window}, max_count: 100000 } } } }
@@ -58,11 +58,17 @@ agents:
 
 // Every peer is a command line that speaks stdio; `direct` is the raw socket.
 function peersOn(port, tag) {
+  const http = `url: "http://127.0.0.1:${port}/mcp"`;
+  const stdio = [program('bench_backend'), '--stdio'];
   return {
     direct: ['direct', String(port)],
     bridge: [program('bench_bridge'), String(port)],
-    shim: configFor(port, '30s', `${tag}-short`),
-    shim_day: configFor(port, '24h', `${tag}-day`),
+    shim: configFor(http, '30s', `${tag}-short`),
+    shim_day: configFor(http, '24h', `${tag}-day`),
+    direct_stdio: stdio,
+    shim_stdio: configFor(`command: ${JSON.stringify(stdio)}`, '30s', `${tag}-stdio`),
+    direct_sse: ['direct-sse', String(port)],
+    shim_sse: configFor(`url: "http://127.0.0.1:${port}/sse", transport: sse`, '30s', `${tag}-sse`),
     mcp_remote: [process.execPath, join(here, 'node_modules/mcp-remote/dist/proxy.js'), `http://127.0.0.1:${port}/mcp`,
       '--allow-http', '--transport', 'http-only'],
   };
@@ -99,6 +105,7 @@ const plan = [
   ['many', 20, ['shim', 'mcp_remote'], 'free'],
   ['calls', 5000, ['direct', 'bridge', 'shim', 'shim_day'], 'free'],
   ['calls', 1500, ['mcp_remote'], 'free'],
+  ['calls', 5000, ['direct_stdio', 'shim_stdio', 'direct_sse', 'shim_sse'], 'free'],
   ['ping', 5000, ['shim'], 'free'],
   ['calls', 5000, ['direct', 'bridge', 'shim'], 'pinned'],
   ['take', 500, ['direct', 'bridge', 'shim', 'mcp_remote'], 'free'],
@@ -138,7 +145,7 @@ const ratio = (x) => (x >= 1 ? `${x.toFixed(2)}x` : `1/${(1 / x).toFixed(1)}`);
 function budget(f) {
   const small = f['free.calls.shim'];
   const rows = [];
-  const row = (what, value, limit, text) => rows.push([what, ratio(value), text, value <= limit]);
+  const row = (what, value, limit, text) => rows.push([what, ratio(value), text, limit === null || value <= limit]);
   row('spawn to initialize, against mcp-remote', f['free.start.shim'].initialize_ms / f['free.start.mcp_remote'].initialize_ms, 1 / 40, '<= 1/40');
   row('20 agents at once, against mcp-remote', f['free.many.shim'].all_initialized_ms / f['free.many.mcp_remote'].all_initialized_ms, 1 / 50, '<= 1/50');
   rows.push(['20 agents, memory together', `${f['free.many.shim'].pss_mb.toFixed(1)} MB`, '<= 50 MB', f['free.many.shim'].pss_mb <= 50]);
@@ -146,6 +153,10 @@ function budget(f) {
   row('governed call p50, against mcp-remote', small.p50_us / f['free.calls.mcp_remote'].p50_us, 1 / 10, '<= 1/10');
   row('24 h window p50, against the row above + one fsync', f['free.calls.shim_day'].p50_us / (small.p50_us + f.fsync.p50_us), 1, '<= 1x');
   row('pinned to one core, p50 against direct HTTP', f['pinned.calls.shim'].p50_us / f['pinned.calls.direct'].p50_us, 7, '<= 7x');
+  for (const [what, over] of [['stdio child', 'stdio'], ['HTTP+SSE', 'sse']]) {
+    row(`${what}: governed call p50, against the same server directly`, f[`free.calls.shim_${over}`].p50_us / f[`free.calls.direct_${over}`].p50_us, null, '');
+    row(`${what}: governed call p50, against Streamable HTTP`, f[`free.calls.shim_${over}`].p50_us / small.p50_us, null, '');
+  }
   row('p99 / p50 of our own', small.p99_us / small.p50_us, 2.5, '<= 2.5x');
   row('p99, against mcp-remote', small.p99_us / f['free.calls.mcp_remote'].p99_us, 1 / 25, '<= 1/25');
   row('100 KB call p50, against the raw bridge', f['free.take.shim'].p50_us / f['free.take.bridge'].p50_us, 1.8, '<= 1.8x');
@@ -158,6 +169,9 @@ function budget(f) {
   return rows;
 }
 
+/** A row without a limit only tells. */
+const verdict = (must, isHeld) => (must === '' ? '' : isHeld ? 'held' : 'MISSED');
+
 function table(rows) {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((r) => String(r[i]).length)));
   return rows.map((r) => r.map((cell, i) => String(cell).padEnd(widths[i])).join('  ').trimEnd()).join('\n');
@@ -168,7 +182,7 @@ function printAll(f) {
   console.log(`\nFigures (medians of ${rounds} interleaved rounds)`);
   console.log(table([['what', ...names], ...Object.entries(f).map(([key, got]) => [key, ...names.map((n) => got[n] ?? '')])]));
   console.log('\nThe budget (DESIGN.md section 11)');
-  console.log(table([['measure', 'here', 'must', ''], ...budget(f).map(([a, b, c, held]) => [a, b, c, held ? 'held' : 'MISSED'])]));
+  console.log(table([['measure', 'here', 'must', ''], ...budget(f).map(([a, b, c, held]) => [a, b, c, verdict(c, held)])]));
   const wrong = Object.entries(f).filter(([, got]) => got.errors > 0);
   for (const [key, got] of wrong) console.log(`${key}: ${got.errors} answers were errors; its figures mean nothing`);
   return wrong.length === 0;
