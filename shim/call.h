@@ -2,6 +2,7 @@
  * never changed by a later one. Lives in shim->calls until call_exit. */
 #pragma once
 #include "domain/acl.h"
+#include "shim/cooldown.h"
 #include "shim/inbound.h"
 #include "shim/obstacle.h"
 #include "shim/pipeline.h"
@@ -76,6 +77,7 @@ struct call {
 
 	struct flight flight;
 	struct record_outcome outcome;
+	struct cooldown_wish cooldown;       /* what its answer says of it */
 	char *reply;                         /* the backend's answer as a line, until it goes to the client */
 	size_t reply_bytes;
 	bool has_row;                        /* of its own: repeated refusals are only counted */

@@ -1,6 +1,7 @@
 #include "shim/discover.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "shim/cooldown.h"
 #include "shim/modern.h"
 #include "shim/reply.h"
 #include "shim/requests.h"
@@ -124,6 +125,7 @@ static void done(struct delivery *delivery, const struct delivery_end *end)
 	struct discover *d = b->discover;
 	struct part *p = d->part;
 
+	cooldown_note(p, end);
 	if (!b->is_answered && (is_verdict(end) || has_ended_at_it(b, end)))
 		learn(d, ERA_LEGACY);
 	say(b, NULL);

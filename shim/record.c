@@ -153,6 +153,8 @@ bool record_outcome(const struct record_call *r, const struct record_outcome *ou
 	struct object o = object_open(b);
 
 	put_text(&o, "cause", out->cause);
+	if (out->cooldown_ms > 0)
+		put_int(&o, "cooldown_ms", out->cooldown_ms);
 	put_int(&o, "duration_ms", out->duration_ms);
 	put_text(&o, "ended_by", out->ended_by);
 	put_text(&o, "executed", executed_text(out->executed));

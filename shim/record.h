@@ -34,7 +34,7 @@ const char *outcome_text(enum outcome o);    /* "succeeded", ... */
 struct record_outcome {
 	enum outcome kind;
 	enum executed executed;
-	int64_t duration_ms;
+	int64_t duration_ms, cooldown_ms;    /* cooldown_ms: the backend asked to be left alone; 0 = no */
 	int http_status;                     /* 0 = none */
 	char cause[200];                     /* "" = none */
 	char ended_by[40];                   /* who gave up waiting; "" = nobody */

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "shim/call.h"
+#include "shim/cooldown.h"
 #include "shim/reply.h"
 #include "shim/requests.h"
 #include "shim/server_requests.h"
@@ -113,6 +114,7 @@ static void done(struct delivery *d, const struct delivery_end *how)
 
 	if (repeats(e, &end))
 		return;
+	cooldown_note(p, &end);
 	if (e->is_late)
 		end.cause = "nothing came within 5 s";
 	if (is_request && !e->is_answered && !e->in.is_cancelled && end.is_large_result)

@@ -83,6 +83,8 @@ static void ask_settle(struct call *c, struct store *store)
 		.is_refund = is_refund(c),
 		.is_unknown = c->outcome.kind == OUTCOME_UNKNOWN,
 		.left_tick_ms = c->flight.left_tick_ms,
+		.cooldown_ms = c->cooldown.ms,
+		.cooldown_cause = c->cooldown.cause,
 		.evidence = &c->evidence,
 	};
 	stays(c);

@@ -312,6 +312,18 @@ static void unanswered(struct call *c, const struct delivery_end *end)
 	}
 }
 
+/* Goes on record with the outcome, so that no agent's call comes between. */
+static void cool_down(struct call *c, const struct delivery_end *end)
+{
+	c->cooldown = cooldown_wish_of(end, backend_of(c)->cooldown_max_ms);
+	if (c->cooldown.ms <= 0)
+		return;
+	log_info("backend.cooldown", "backend=%s ms=%lld: %s", c->facts.backend, (long long)c->cooldown.ms, c->cooldown.cause);
+	c->outcome.cooldown_ms = c->cooldown.ms;
+	if (c->refusal.reason != REFUSED_NONE && c->refusal.retry_after_ms < 0)
+		c->refusal.retry_after_ms = c->cooldown.ms;
+}
+
 static void done(struct delivery *d, const struct delivery_end *end)
 {
 	struct call *c = call_of_delivery(d);
@@ -329,6 +341,7 @@ static void done(struct delivery *d, const struct delivery_end *end)
 		unanswered(c, end);
 	if (end->has_timed_out && end->fate == FATE_UNKNOWN && !c->is_dropped)
 		relay_tell_cancelled(&c->part->relay, c->in.rpc.id);
+	cool_down(c, end);
 	turn_mark(&c->shim->turn, c);
 }
 

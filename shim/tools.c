@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "shim/cooldown.h"
 #include "shim/modern.h"
 #include "shim/reply.h"
 #include "shim/requests.h"
@@ -276,6 +277,7 @@ static void done(struct delivery *d, const struct delivery_end *end)
 		upstream_send(l->tools->part->upstream, d);
 		return;
 	}
+	cooldown_note(l->tools->part, end);
 	if (end->has_timed_out && end->fate == FATE_UNKNOWN)
 		relay_tell_cancelled(&l->tools->part->relay, d->message->id);
 	if (l->line.len > 0)

@@ -3,6 +3,8 @@
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
 #include "broker/ctl/table.h"
+#include "broker/ctl/term.h"
+#include "broker/ctl/watch.h"
 #include "data/jsonscan.h"
 #include "domain/limits.h"
 
@@ -59,10 +61,29 @@ static void add_next_free(struct table *t, const struct limit_claim *claim, cons
 		table_addf(t, "in %llds%s", (long long)s, why);
 }
 
-static void print_table(const struct look *l)
+#define BAR_CHARS 20
+
+/* "[#####++.............]": used, held, free. What is not zero is seen, and only what is full looks full. */
+static void add_bar(struct table *t, const struct limit_claim *claim, const struct limit_row *row)
+{
+	char bar[BAR_CHARS + 1];
+	uint64_t taken = is_full(claim, row) ? claim->max_count : (uint64_t)row->used + row->held;
+	uint64_t used = row->is_closed ? taken : row->used < taken ? row->used : taken;
+	size_t most = taken < claim->max_count ? BAR_CHARS - 1 : BAR_CHARS;
+	size_t filled = claim->max_count ? (size_t)((taken * BAR_CHARS + claim->max_count - 1) / claim->max_count) : BAR_CHARS;
+	size_t solid = taken ? (size_t)(used * filled / taken) : filled;
+
+	filled = filled > most ? most : filled;
+	for (size_t i = 0; i < BAR_CHARS; i++)
+		bar[i] = i >= filled ? '.' : i < solid ? '#' : '+';
+	bar[BAR_CHARS] = '\0';
+	table_addf(t, "[%s]", bar);
+}
+
+static void print_table(const struct look *l, FILE *to)
 {
 	static const char *const headings[] = { "scope", "who", "backend", "tool", "window", "used", "held", "max",
-		"next place" };
+		"# used, + held", "next place" };
 	struct table t CLEANUP(table_release);
 
 	table_init(&t, headings, ARRAY_LEN(headings));
@@ -77,9 +98,10 @@ static void print_table(const struct look *l)
 		table_addf(&t, "%u", row->used);
 		table_addf(&t, "%u", row->held);
 		table_addf(&t, "%u", claim->max_count);
+		add_bar(&t, claim, row);
 		add_next_free(&t, claim, row);
 	}
-	table_print(&t, stdout);
+	table_print(&t, to);
 }
 
 static bool write_row(struct buf *b, const struct limit_claim *claim, const struct limit_row *row)
@@ -106,26 +128,97 @@ static bool write_row(struct buf *b, const struct limit_claim *claim, const stru
 	return is_whole && buf_printf(b, ",\"next_free_ms\":%lld}", (long long)row->next_free_ms);
 }
 
-static enum ctl_exit print_json(const struct look *l)
+static enum ctl_exit print_json(const struct look *l, FILE *to)
 {
 	struct buf row CLEANUP(buf_release);
 
 	buf_init(&row, 1024u * 1024);
-	fputs("[", stdout);
+	fputs("[", to);
 	for (size_t i = 0; i < l->claims.n; i++) {
 		buf_clear(&row);
 		if (!write_row(&row, &l->claims.v[i], &l->rows[i]))
 			return CTL_BROKEN;
-		printf("%s\n%s", i ? "," : "", row.data);
+		fprintf(to, "%s\n%s", i ? "," : "", row.data);
 	}
-	fputs("\n]\n", stdout);
+	fputs("\n]\n", to);
 	return CTL_OK;
+}
+
+/* ---- what stands in the way besides ---- */
+
+struct streams {
+	FILE *text, *gist;
+};
+
+static bool print_brake(void *arg, const struct brake *b)
+{
+	const struct streams *to = arg;
+	CLEANUP(free_charp) char *subject = term_text(b->subject);
+	bool is_all = strcmp(b->scope, "all") == 0;
+
+	fprintf(to->text, "%s%s%s: paused (aegisctl pause --list)\n", is_all ? "all calls" : b->scope, is_all ? "" : " ", subject);
+	fprintf(to->gist, "%s %s\n", b->scope, subject);
+	return true;
+}
+
+static bool print_cooldown(void *arg, const struct cooldown *c)
+{
+	const struct streams *to = arg;
+	CLEANUP(free_charp) char *cause = term_text(c->cause);
+
+	fprintf(to->text, "backend %s cools down for %lld s more: %s\n", c->backend, (long long)((c->left_ms + 999) / 1000), cause);
+	fprintf(to->gist, "cools down: %s\n", c->backend);
+	return true;
+}
+
+static enum err print_stops(struct store *store, struct streams to)
+{
+	enum err e = store ? store_brake_list(store, print_brake, &to) : OK;
+
+	return e == OK && store ? store_cooldown_list(store, print_cooldown, &to) : e;
+}
+
+/* ---- the command ---- */
+
+struct view {
+	const struct ctl *ctl;
+	struct place *place;
+	const char *agent;
+};
+
+static void print_gist(const struct look *l, FILE *to)
+{
+	for (size_t i = 0; i < l->claims.n; i++)
+		fprintf(to, "%s %lld %u %u %u %d\n", l->claims.v[i].key, (long long)l->claims.v[i].window_ms, l->claims.v[i].max_count,
+			l->rows[i].used, l->rows[i].held, l->rows[i].is_closed);
+}
+
+static enum ctl_exit draw(void *arg, FILE *text, FILE *gist)
+{
+	const struct view *v = arg;
+	struct look look CLEANUP(look_release) = { 0 };
+	enum ctl_exit code = CTL_OK;
+
+	place_look_again(v->place);
+	claims_list(v->place->config, v->agent, &look.claims);
+	enum err e = look_up(&look, v->place);
+	if (e == OK && !v->ctl->is_json)
+		e = print_stops(v->place->store, (struct streams){ text, gist });
+	if (e != OK) {
+		ctl_say("the limits cannot be read: %s", err_text(e));
+		return CTL_BROKEN;
+	}
+	print_gist(&look, gist);
+	if (v->ctl->is_json)
+		code = print_json(&look, text);
+	else
+		print_table(&look, text);
+	return code;
 }
 
 enum ctl_exit cmd_limits(const struct ctl *c)
 {
 	struct place place CLEANUP(place_release) = { 0 };
-	struct look look CLEANUP(look_release) = { 0 };
 	const char *agent = ctl_value(c, "agent");
 
 	enum ctl_exit code = place_find_rules(c, &place);
@@ -137,14 +230,6 @@ enum ctl_exit cmd_limits(const struct ctl *c)
 		code = place_open_store(&place);
 	if (code != CTL_OK)
 		return code;
-	claims_list(place.config, agent, &look.claims);
-	enum err e = look_up(&look, &place);
-	if (e != OK) {
-		ctl_say("the limits cannot be read: %s", err_text(e));
-		return CTL_BROKEN;
-	}
-	if (c->is_json)
-		return print_json(&look);
-	print_table(&look);
-	return CTL_OK;
+	struct view v = { c, &place, agent };
+	return ctl_value(c, "watch") ? watch_run(draw, &v) : watch_once(draw, &v);
 }

@@ -195,9 +195,11 @@ enum ctl_exit cmd_unknown_settle(const struct ctl *c)
 	int answer = UNKNOWN_NO_SUCH;
 
 	if (!was_done && strcmp(c->words[1], "not_done") != 0) {
-		ctl_say("say done or not_done, not '%s'", c->words[1]);
+		ctl_say("the last word must be done or not_done");
 		return CTL_USAGE;
 	}
+	if (!act_text_is_plain("ID", s.wanted, ID_SIZE))
+		return CTL_FAILED;
 	enum ctl_exit code = place_find_state(c, &place);
 	if (code == CTL_OK)
 		code = place_open_store(&place);

@@ -15,6 +15,7 @@ static const struct ctl_option call_options[] = {
 };
 static const struct ctl_option limits_options[] = {
 	{ "agent", "A", "only what this agent may meet" },
+	{ "watch", NULL, "look once a second: redraw on a terminal, else print what changed" },
 	{ NULL, NULL, NULL },
 };
 #define SCOPE_OPTIONS                                                                                                            \
@@ -147,8 +148,11 @@ const struct command commands[] = {
 	  .words_max = 2,
 	  .run = run_help },
 	{ .name = "limits",
-	  .synopsis = "[--agent A]",
+	  .synopsis = "[--agent A] [--watch]",
 	  .help = "show how full each rate limit is, and when its next place frees",
+	  .details = "A call that waits holds its place (+), one that was sent uses it (#) until the window has passed; what provably\n"
+		     "did not run gives it back. Above the table: what is paused, and backends that cool down. With --json: one\n"
+		     "array of windows; pause --list --json has the rest.",
 	  .options = limits_options,
 	  .run = cmd_limits },
 	{ .name = "pause",

@@ -99,3 +99,18 @@ enum ctl_exit place_open_to_write(struct place *p)
 {
 	return open_as(p, false);
 }
+
+void place_look_again(struct place *p)
+{
+	struct config_report report CLEANUP(config_report_release) = { 0 };
+	struct store_options o = { .state_dir = p->state_dir, .is_reader = true };
+	struct config *now = NULL;
+	struct problem why = { 0 };
+
+	if (p->config && config_load(p->config->path, &now, &report) == OK) {
+		config_free(p->config);
+		p->config = now;
+	}
+	if (!p->store && store_open(&o, &p->store, &why) != OK)
+		p->store = NULL;
+}

@@ -78,7 +78,7 @@ static const struct config_key backend_keys[] = {
 	{ "max_body", CONFIG_SIZE, AT(max_body_bytes), .min = KIB, .max = 256 * MIB, .fallback = "10MiB",
 	  .doc = "Largest message, in both directions." },
 	{ "cooldown_max", CONFIG_DURATION, AT(cooldown_max_ms), .min = 0, .max = DAY, .fallback = "10m",
-	  .doc = "Longest pause a Retry-After of the backend may impose on all agents." },
+	  .doc = "Longest pause a Retry-After (429, 503) of the backend imposes on all agents; 429 without one: 10s. 0: none." },
 };
 #undef AT
 static const struct config_table backend_table = {

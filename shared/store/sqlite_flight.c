@@ -11,11 +11,27 @@ static bool is_in_force(struct store *s, const struct terms *t)
 	return generation == (int64_t)t->config_generation;
 }
 
+/* The same call under way, of a process that is dead? */
+static bool is_orphaned(struct store *s, const struct call_facts *f)
+{
+	CLEANUP(db_end)
+	sqlite3_stmt *q = db_start(&s->db, SQL_FLIGHT_SAME,
+		BIND(text(f->tenant), text(f->agent), text(f->backend), text(f->tool), hash_of(f->args_hash),
+			num(gate_number(s->gate))));
+
+	while (db_row(&s->db, q))
+		if (!presence_is_alive(s->presence, (uint32_t)sqlite3_column_int64(q, 0), NULL))
+			return true;
+	return false;
+}
+
 enum go terms_look(struct store *s, const struct call_facts *f, const struct terms *t, struct obstacle *why)
 {
 	*why = (struct obstacle){ .until_ms = -1 };
 	if (t && t->config_path && !is_in_force(s, t))
 		return GO_CONFIG_CHANGED;
+	if (t && t->is_held_after_unknown && is_orphaned(s, f))
+		reap(s); /* nobody has noticed yet: now it is UNKNOWN */
 	return switches_look(s, f, t, why);
 }
 

@@ -1,5 +1,7 @@
 // aegisctl as an operator meets it: one table of exit codes, JSON for programs, and nothing foreign that steers the terminal.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -7,6 +9,7 @@ import { startBackend, tool } from '../lib/backend.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { run } from '../lib/process.mjs';
 import { bin, root, suite } from '../lib/settings.mjs';
+import { settled, until } from '../lib/until.mjs';
 
 const EXIT = { ok: 0, failed: 1, usage: 2, denied: 3, limited: 4, unreachable: 6, broken: 7 };
 
@@ -125,7 +128,25 @@ describe('aegisctl audit list, limits', suite, () => {
     assert.ok(rows[2].next_free_ms > 3_500_000 && rows[2].next_free_ms <= 3_600_051, `${rows[2].next_free_ms}`);
     assert.deepEqual((await ask('--agent', 'two')).map((row) => row.who), ['two', '']);
     await ends(place, EXIT.failed, ['limits', '--agent', 'nobody']);
-    assert.match((await ends(place, EXIT.ok, ['limits'])).stdout, /^global +- +demo +echo +1h +1 +0 +1 +in (59m|1h) /m);
+    assert.match((await ends(place, EXIT.ok, ['limits'])).stdout, /^global +- +demo +echo +1h +1 +0 +1 +\[#{20}\] +in (59m|1h) /m);
+    assert.match((await ends(place, EXIT.ok, ['limits'])).stdout, /^agent +one +demo +\* +1m +1 +0 +5 +\[####\.{16}\] +now$/m);
+  });
+
+  test('limits --watch prints anew when something has changed, also rules, and ends with its reader', async (t) => {
+    const { backend, place } = await settle(t, { rules: { grant: 'rate_limits: { echo: { window: 1h, max_count: 5 } }' } });
+    const child = spawn(bin('aegisctl'), ['limits', '--watch', '--json', ...place.options], { env: place.env, stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => child.kill('SIGKILL'));
+    const ended = once(child, 'exit');
+    let text = '';
+    child.stdout.on('data', (bytes) => { text += bytes; });
+    const used = () => [...text.matchAll(/"used":(\d+),"held":0,"max_count":(\d+)/g)].map((m) => `${m[1]}/${m[2]}`).join(' ');
+    await until(() => used() === '0/5', { what: 'the first look' });
+    await ends(place, EXIT.ok, ['call', 'one', 'echo', '{"message":"1"}']);
+    await until(() => used() === '0/5 1/5', { what: 'a place is used' });
+    place.writeRules(simpleRules(backend.url, { grant: 'rate_limits: { echo: { window: 1h, max_count: 7 } }' }));
+    await until(() => used() === '0/5 1/5 1/7', { what: 'the rules were edited' });
+    child.stdout.destroy();
+    await settled(ended, 'the end of the watcher');
   });
 });
 
