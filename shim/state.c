@@ -1,6 +1,7 @@
 #include "shim/state.h"
 #include <poll.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "shim/call.h"
 #include "shim/shim.h"
@@ -25,6 +26,7 @@ static void wake_ready(struct loop_source *s, short events)
 
 	(void)events;
 	store_wake_drain(t->store);
+	FAILPOINT(WAKE_TAKEN);
 	turn_mark_all(t->shim);
 }
 

@@ -62,7 +62,24 @@
 	X(SETTLE_USES, "settle.uses")              \
 	X(SETTLE_UNKNOWN, "settle.unknown")        \
 	X(SETTLE_WRITTEN, "settle.written")        \
+	/* calls that wait */                      \
+	X(HOLD_TAKEN, "hold.taken")                \
+	X(RELEASE_WRITTEN, "release.written")      \
+	X(TICKET_ENTERED, "ticket.entered")        \
+	X(TICKET_STARTED, "ticket.started")        \
+	X(TICKET_ENDED, "ticket.ended")            \
+	X(TICKET_PARKED, "ticket.parked")          \
+	X(TICKET_TAKEN_UP, "ticket.taken_up")      \
+	X(APPROVAL_ASKED, "approval.asked")        \
+	X(APPROVAL_ATTACHED, "approval.attached")  \
+	X(APPROVAL_MOVED, "approval.moved")        \
+	X(APPROVAL_USED, "approval.used")          \
+	X(VOTE_NOTED, "vote.noted")                \
+	X(VOTE_WRITTEN, "vote.written")            \
+	X(WAKE_SENDING, "wake.sending")            \
+	X(WAKE_TAKEN, "wake.taken")                \
 	/* what stops calls for a time */          \
+	X(UNKNOWN_SETTLED, "unknown.settled")      \
 	X(BRAKE_SET, "brake.set")                  \
 	/* the shim's side of a call */            \
 	X(FORWARD_ASKING, "forward.asking")        \

@@ -1,5 +1,6 @@
 /* Approvals as calls meet them: asked for, attached to, used; and how their time passes. */
 #include "store/sqlite_approval.h"
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 
 #define HOUR_MS        (3600 * 1000LL)
@@ -108,6 +109,7 @@ static void attach(struct store *s, struct hold *h, const char *approval)
 
 	memmove(h->approval, approval, sizeof(h->approval));   /* it may be its own */
 	db_run(&s->db, SQL_WAITER_PUT, BIND(text(approval), text(h->call->id), num(owner), num(s->now.tick_ms)));
+	FAILPOINT(APPROVAL_ATTACHED);
 }
 
 void approval_detach(struct store *s, const char *approval, const char *call)
@@ -242,6 +244,7 @@ static enum hold_answer ask(struct store *s, struct hold *h)
 	}
 	find_name(s, name);
 	put_row(s, h, name);
+	FAILPOINT(APPROVAL_ASKED);
 	CLEANUP(asked_release) struct asked k = asked_find(s, h->approval, false);
 	if (k.is_there)
 		asked_testify(s, &k, &(struct testimony){ .verdict = "asked", .state = APPROVAL_PENDING });
@@ -296,5 +299,6 @@ void approval_use(struct store *s, const struct commit *c)
 	CLEANUP(asked_release) struct asked k = asked_find(s, c->approval, false);
 	if (!k.is_there || k.a.state != APPROVAL_APPROVED || !asked_move(s, &k, &e))
 		db_fault(&s->db, ERR_INVALID); /* approval_look said otherwise in this very transaction */
+	FAILPOINT(APPROVAL_USED);
 	db_run(&s->db, SQL_WAITER_DROP, BIND(text(c->approval), text(c->call->id)));
 }

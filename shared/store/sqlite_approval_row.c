@@ -2,6 +2,7 @@
 #include "store/sqlite_approval.h"
 #include <ctype.h>
 #include <strings.h>
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 #include "data/jsonscan.h"
 
@@ -259,6 +260,7 @@ bool asked_move(struct store *s, const struct asked *k, const struct edge *e)
 
 	if (changed != 1)
 		return false;
+	FAILPOINT(APPROVAL_MOVED);
 	if (e->to != APPROVAL_APPROVED)
 		drop_hold(s, k);                /* of a used one nothing is left: its entries are the call's */
 	asked_wake(s, k->a.id);

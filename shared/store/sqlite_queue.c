@@ -1,6 +1,7 @@
 /* The queue of a backend: tickets in the order of their numbers, slots with the time of their next start. Whatever changes a queue ends
  * in queue_changed, which wakes whoever may start next. */
 #include "store/sqlite.h"
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 
 #define PASSED_OVER INT64_MAX                /* aside_until_tick of a ticket whose owner was stopped: until it joins again */
@@ -112,6 +113,7 @@ static void ticket_drop(struct store *s, const struct ticket *t)
 {
 	if (t->is_forwarding)
 		free_slot(s, t->backend, t->number);
+	FAILPOINT(TICKET_ENDED);
 	db_run(&s->db, SQL_TICKET_DROP, BIND(text(t->backend), num((int64_t)t->number)));
 	queue_changed(s, t->backend);
 }
@@ -147,6 +149,7 @@ void queue_enter(struct store *s, struct queue_entry *e)
 		BIND(text(f->backend), num((int64_t)e->ticket), text(f->id), num(gate_number(s->gate)), text(f->tenant),
 			text(f->agent), text(f->tool), hash_of(f->args_hash), text(e->approval),
 			text_of(buf_span(&keys)), num(s->now.tick_ms)));
+	FAILPOINT(TICKET_ENTERED);
 	queue_changed(s, f->backend);
 }
 
@@ -187,6 +190,7 @@ bool queue_take_up(struct store *s, struct queue_entry *e)
 	if (!(e->approval && *e->approval) && !claims_join_keys(e->limits, &keys))
 		db_fault(&s->db, ERR_INVALID);
 	holds_drop(s, t.call, t.keys);
+	FAILPOINT(TICKET_TAKEN_UP);
 	put_terms(s, t.backend, e->terms);
 	db_run(&s->db, SQL_TICKET_TAKE_UP,
 		BIND(text(t.backend), num((int64_t)t.number), text(e->call->id), num(gate_number(s->gate)),
@@ -249,6 +253,7 @@ static void park(struct store *s, const struct ticket *t, int64_t keep_ms)
 
 	db_run(&s->db, SQL_TICKET_PARK,
 		BIND(text(t->backend), num((int64_t)t->number), num((int64_t)number), num(keep_ms)));
+	FAILPOINT(TICKET_PARKED);
 	queue_changed(s, t->backend);
 }
 
@@ -335,6 +340,7 @@ void queue_start(struct store *s, const struct commit *c)
 	int64_t slot = queue_free_slot(s, c->call->backend, &q, &ready);
 	db_run(&s->db, SQL_SLOT_TAKE,
 		BIND(text(c->call->backend), num(slot), num((int64_t)c->ticket), num(s->now.tick_ms)));
+	FAILPOINT(TICKET_STARTED);
 	db_run(&s->db, SQL_TICKET_START, BIND(text(c->call->backend), num((int64_t)c->ticket)));
 	queue_changed(s, c->call->backend);
 }

@@ -293,6 +293,7 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 	op->answer = UNKNOWN_NO_SUCH;
 	if (unknown_settle(s, u->call, u->by, u->was_done)) {
 		op->answer = UNKNOWN_SETTLED;
+		FAILPOINT(UNKNOWN_SETTLED);
 		if (u->evidence)
 			audit_append(s, u->evidence);
 	} else if (db_number(&s->db, SQL_UNKNOWN_IS, 0, BIND(text(u->call))) == 1) {

@@ -205,6 +205,8 @@ void wake_everyone(struct store *s)
 
 static void wake_others(struct store *s, bool is_committed)
 {
+	if (s->wakes_n > 0)
+		FAILPOINT(WAKE_SENDING);
 	if (is_committed && !s->wake)
 		wake_ring(s->paths.state_dir, s->wakes, s->wakes_n);
 	for (size_t i = 0; i < s->wakes_n && is_committed && s->wake; i++)

@@ -1,5 +1,6 @@
 /* What people decide: votes, and the operator's cancel. */
 #include "store/sqlite_approval.h"
+#include "base/failpoint.h"
 #include "base/xalloc.h"
 
 #define NAMES_MAX_BYTES (16 * 1024)
@@ -91,6 +92,7 @@ static enum vote_answer vote(struct store *s, const struct vote *v)
 	if (k.a.state != APPROVAL_PENDING)
 		return come_late(s, &k, v);
 	note(s, &k, v, false);
+	FAILPOINT(VOTE_NOTED);
 	return v->is_approving ? agree(s, &k, v) : refuse(s, &k, v);
 }
 
@@ -112,6 +114,7 @@ static void vote_carry_out(struct store *s, struct op *op, void *request)
 	approval_release(&v->as_it_is);         /* carried out again after a failed turn */
 	approvals_expire(s);
 	op->answer = (int)vote(s, v);
+	FAILPOINT(VOTE_WRITTEN);
 	show(s, v->approval, &v->as_it_is);
 }
 

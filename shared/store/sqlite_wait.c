@@ -1,5 +1,6 @@
 /* Calls that must wait: what they hold meanwhile, and how they leave again. */
 #include "store/sqlite.h"
+#include "base/failpoint.h"
 
 static const enum hold_answer refusals[] = {
 	[GO_CONFIG_CHANGED] = HOLD_CONFIG_CHANGED,
@@ -64,6 +65,7 @@ static void hold_carry_out(struct store *s, struct op *op, void *request)
 		op->answer = (int)hold_queued(s, h);
 	else
 		op->answer = hold_own(s, h, NULL) ? HELD : HOLD_LIMITED;
+	FAILPOINT(HOLD_TAKEN);
 }
 
 void store_hold(struct store *s, struct op *op, struct hold *h)
@@ -83,6 +85,7 @@ static void release_carry_out(struct store *s, struct op *op, void *request)
 		db_fault(&s->db, ERR_INVALID);
 	if (!r->ticket || !queue_leave(s, r->call->id, r->is_parking, r->keep_ms))
 		holds_drop(s, r->call->id, keys.data);
+	FAILPOINT(RELEASE_WRITTEN);
 	if (r->approval && *r->approval)
 		approval_detach(s, r->approval, r->call->id);
 	if (r->evidence)

@@ -1,4 +1,5 @@
 // points - every failpoint of shared/base/failpoint.h, and a way to reach each.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -23,6 +24,19 @@ export async function holdGate(world) {
     child.stdin.end();
     await settled(ended, 'the holder of the gate letting go');
   };
+}
+
+/** aegisctl, which a failpoint ends. */
+async function byCtl(world, env, args) {
+  world.ctlEnv = env;
+  const { code, stderr } = await world.ctl(args);
+  world.ctlEnv = {};
+  return { code, stderr };
+}
+
+async function mustDo(world, args) {
+  const { code, stdout, stderr } = await world.ctl(args);
+  assert.equal(code, 0, `aegisctl ${args.join(' ')}: ${stdout}${stderr}`);
 }
 
 const one = async (world, env) => {
@@ -122,21 +136,27 @@ const scenarios = {
   async pause(world, env) {
     const survivor = await world.survivor();
     await survivor.call('limited');
-    world.ctlEnv = env;
-    const { code, stderr } = await world.ctl(['pause']);
-    world.ctlEnv = {};
-    return { ctl: { code, stderr } };
+    const ctl = await byCtl(world, env, ['pause']);
+    return { ctl, mend: () => mustDo(world, ['pause']).then(() => mustDo(world, ['resume'])) };
   },
 
-  /** aegisctl repair of a database that was damaged. */
+  /** aegisctl unknown settle. */
+  async settle(world, env) {
+    const survivor = await world.survivor();
+    const key = world.newKey();
+    await survivor.call('limited', { key, args: { mark: key, cut: true } });
+    const [{ id }] = JSON.parse((await world.ctl(['unknown', 'list', '--json'])).stdout);
+    const command = ['unknown', 'settle', id, 'done'];
+    return { ctl: await byCtl(world, env, command), mend: () => mustDo(world, command) };
+  },
+
+  /** aegisctl repair of a database that was damaged. What it held is lost, its ledger with it. */
   async repair(world, env) {
     const survivor = await world.survivor();
     await survivor.call('limited');
     writeFileSync(world.place.db, 'this is no database\n'.repeat(500));
-    world.ctlEnv = env;
-    const { code, stderr } = await world.ctl(['repair', '--yes']);
-    world.ctlEnv = {};
-    return { ctl: { code, stderr } };
+    world.isLedgerLost = true;
+    return { ctl: await byCtl(world, env, ['repair', '--yes']), mend: () => mustDo(world, ['repair', '--yes']) };
   },
 };
 
@@ -156,10 +176,15 @@ const ways = {
   reload: ['RULES_IN_FORCE'],
   much: ['WAL_CHECKPOINT', 'WAL_CHECKPOINTED'],
   pause: ['BRAKE_SET'],
+  settle: ['UNKNOWN_SETTLED'],
   repair: ['REPAIR_MADE', 'REPAIR_ASIDE', 'REPAIR_PLACED'],
 };
 
-/** [{id, name, way, reach}]: reach(world, action) -> {victim, answer} or {ctl}. */
+/** Reached by calls that wait. */
+export const waiting = ['HOLD_TAKEN', 'RELEASE_WRITTEN', 'TICKET_ENTERED', 'TICKET_STARTED', 'TICKET_ENDED', 'TICKET_PARKED', 'TICKET_TAKEN_UP', 'APPROVAL_ASKED',
+  'APPROVAL_ATTACHED', 'APPROVAL_MOVED', 'APPROVAL_USED', 'VOTE_NOTED', 'VOTE_WRITTEN', 'WAKE_SENDING', 'WAKE_TAKEN', 'FINISH_RELEASING'];
+
+/** [{id, name, way, reach}]: reach(world, action) -> {victim, answer}, or {ctl, mend}: aegisctl died, and mend does what it was to do. */
 export const reachable = Object.entries(ways).flatMap(([way, ids]) => ids.map((id) => ({
   id, name: points[id], way, reach: (world, action, nth = '') => scenarios[way](world, arm(points[id] + nth, action)),
 })));
