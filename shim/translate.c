@@ -114,10 +114,7 @@ static struct passage *of_leg(struct delivery *leg)
 static bool leg_may_leave(struct delivery *leg)
 {
 	struct passage *p = of_leg(leg);
-
-	if (p->is_cancelled)
-		return false;
-	return p->rounds > 0 || !p->d->may_leave || p->d->may_leave(p->d);
+	return !p->is_cancelled && (!p->d->may_leave || p->d->may_leave(p->d));
 }
 
 static void leg_left(struct delivery *leg)
@@ -201,14 +198,22 @@ static void tell_translated(struct passage *p, const struct jsonrpc *answer)
 	passage_tell(p, translated.kind == answer->kind ? &translated : answer);   /* what nests too deep now goes as it is */
 }
 
+/* Such as that of a task, which the client has not asked for. */
+static bool is_of_unknown_kind(const struct jsonrpc *answer)
+{
+	struct json_value kind = json_get(answer->result, "resultType");
+	return kind.kind != JSON_NONE && !json_string_is(kind, "complete");
+}
+
 static void request_answered(struct passage *p, const struct jsonrpc *answer)
 {
-	if (!p->t->is_translating)
-		passage_tell(p, answer);
-	else if (input_is_required(answer))
+	if (input_is_required(answer)) {
 		input_note(p, answer);
-	else
+	} else if (is_of_unknown_kind(answer)) {
+		p->unusable = "the backend answered with a kind of result that the client's revision does not have";
+	} else {
 		tell_translated(p, answer);
+	}
 }
 
 /* After the first leg it is never certain any more that nothing happened. */
@@ -224,7 +229,9 @@ static void request_over(struct passage *p, const struct delivery_end *end)
 		passage_refuse(p, -32603, p->cause);
 		return;
 	}
-	if (p->next != PASSAGE_AWAY || (p->rounds > 0 && end->fate != FATE_ANSWERED && end->fate != FATE_ACCEPTED)) {
+	if (p->unusable)
+		own.cause = p->unusable;
+	if (p->unusable || p->next != PASSAGE_AWAY || (p->rounds > 0 && end->fate != FATE_ANSWERED && end->fate != FATE_ACCEPTED)) {
 		own.fate = FATE_UNKNOWN;
 		own.may_repeat = false;
 	}
@@ -244,7 +251,6 @@ static void frame(struct translator *t, struct delivery *d)
 /* ---- what upstream.c calls ----------------------------------------------------------------------------------------------------------- */
 static void send_modern(struct translator *t, struct delivery *d)
 {
-	t->has_modern_client = true;
 	d->is_modern = true;
 	d->stays_open = strcmp(d->message->method, "subscriptions/listen") == 0;
 	if (strcmp(d->message->method, "server/discover") == 0)
@@ -283,7 +289,7 @@ static void send_in_turn(struct upstream *base, struct delivery *d)
 		send_modern(t, d);
 	else if (t->is_translating && words_say(t, d))
 		return;
-	else if (t->is_translating || (t->has_modern_client && m->kind == JSONRPC_REQUEST))
+	else if (t->is_translating)
 		frame(t, d);
 	else
 		pass(t, d);
@@ -450,11 +456,6 @@ static void release(struct upstream *base)
 	free(t->can);
 	free(t->level);
 	free(t);
-}
-
-enum era translate_era(const struct upstream *u)
-{
-	return ((const struct translator *)(const void *)u)->era;      /* base is its first member */
 }
 
 void translate_find_era(struct upstream *u, struct era_question *q)

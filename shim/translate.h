@@ -56,6 +56,7 @@ struct passage {
 	void (*answered)(struct passage *p, const struct jsonrpc *answer);     /* to the leg under way ... */
 	void (*over)(struct passage *p, const struct delivery_end *end);       /* ... whose end this is */
 	bool is_cancelled;
+	const char *unusable;                  /* why the answer to the leg is none; static text */
 	unsigned rounds;
 	struct loop_timer timer;
 	struct era_question era;
@@ -89,7 +90,6 @@ struct translator {
 	bool is_stdio;
 	bool is_plain;                         /* a session with a handshake is open at the backend: all passes */
 	bool is_translating;                   /* the client's handshake was answered by us */
-	bool has_modern_client;                /* it sends its own envelopes; what is ours gets one too */
 	struct list passages;
 	struct loop_timer settle;              /* work for the next turn: all callbacks come from there */
 	unsigned numbered;                     /* ids of our own */
@@ -119,7 +119,6 @@ struct translator {
 };
 
 /* ---- translate.c ------------------------------------------------------------------------------------------------------------ */
-enum era translate_era(const struct upstream *u);
 void translate_find_era(struct upstream *u, struct era_question *q);
 MUST_USE enum err translate_new(const struct upstream_options *o, const struct upstream_kind *transport, struct upstream **out,
                                 struct problem *why);

@@ -85,6 +85,8 @@ static void ask_all(struct passage *p, struct json_value requests)
 		q->key = span_dup(key);
 		(void)snprintf(q->id, sizeof(q->id), "\"aegis:input:%u\"", ++p->t->numbered);
 		ask(q, entry);
+		if (p->cause[0])
+			return;                 /* refused: the others need not be asked */
 	}
 }
 

@@ -206,7 +206,7 @@ void open_send(struct translator *t, struct delivery *d)
 	struct json_value params = d->message->params;
 	struct passage *p = passage_new(t, d);
 
-	t->is_plain = t->is_translating = t->has_modern_client = false;
+	t->is_plain = t->is_translating = false;
 	free(t->client);
 	free(t->can);
 	t->client = raw_object(json_get(params, "clientInfo"));

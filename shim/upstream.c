@@ -42,11 +42,6 @@ void upstream_resume(struct upstream *u)
 	u->kind->resume(u);
 }
 
-enum era upstream_era(const struct upstream *u)
-{
-	return translate_era(u);
-}
-
 void upstream_find_era(struct upstream *u, struct era_question *q)
 {
 	translate_find_era(u, q);

@@ -74,13 +74,11 @@ void upstream_send(struct upstream *u, struct delivery *d);
 void upstream_cancel(struct upstream *u, struct delivery *d);
 void upstream_resume(struct upstream *u);
 
-/* Which era the backend speaks, as far as it has said so: by its answer to server/discover, the client's or ours. */
-enum era upstream_era(const struct upstream *u);
 struct era_question {
 	void (*told)(struct era_question *q, enum era era);   /* once, from loop_turn; UNKNOWN: it could not be asked */
 	struct list node;                                     /* list_remove: told is not called any more */
 };
-/* Asks the backend server/discover, in no session, once for all who ask; what it said holds as long as u. */
+/* Asks the backend server/discover, in no session, once for all who ask; what it says, then or to the client's own, holds as long as u. */
 void upstream_find_era(struct upstream *u, struct era_question *q);
 
 /* Ends the session politely (DELETE) within budget_ms, while loop turns go on; ended is called once. */

@@ -220,7 +220,7 @@ void exchange_finish(struct exchange *x, enum fate fate, const char *cause, bool
 		.may_repeat = may_repeat,
 		.cause = cause,
 	};
-	bool is_confirmed = fate == FATE_ACCEPTED && session_is_initialized(d->message);
+	bool is_confirmed = fate == FATE_ACCEPTED && !x->is_modern && session_is_initialized(d->message);
 	x->d = NULL;
 	x->rest.is_over = true;
 	d->transfer = NULL;

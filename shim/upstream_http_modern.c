@@ -18,14 +18,22 @@ static void add(struct http_headers *h, const char *name, const char *value)
 		log_warn("upstream.headers", "name=%.64s why=\"it cannot be sent\"", name);
 }
 
+static void add_encoded(struct http_headers *h, const char *name, struct span plain)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+
+	buf_init(&value, 2 * MCP_HEADERS_MAX_VALUE);
+	if (mcp_header_encode(plain, &value))
+		add(h, name, value.data);
+}
+
 static void add_text(struct http_headers *h, const char *name, struct json_value v)
 {
-	CLEANUP(buf_release) struct buf plain = { 0 }, value = { 0 };
+	CLEANUP(buf_release) struct buf plain = { 0 };
 
 	buf_init(&plain, MCP_HEADERS_MAX_VALUE);
-	buf_init(&value, 2 * MCP_HEADERS_MAX_VALUE);
-	if (v.kind == JSON_STRING && json_unescape(v, &plain) && mcp_header_encode(buf_span(&plain), &value))
-		add(h, name, value.data);
+	if (v.kind == JSON_STRING && json_unescape(v, &plain))
+		add_encoded(h, name, buf_span(&plain));
 }
 
 static void add_param(void *arg, const char *header, const char *value)
@@ -48,7 +56,7 @@ struct http_headers *modern_headers(const struct http_upstream *u, const struct 
 	const struct mcp_params *params = params_of(u, m);
 
 	add_text(h, "MCP-Protocol-Version", era_claim(m));
-	add(h, "Mcp-Method", m->method);
+	add_encoded(h, "Mcp-Method", span_of(m->method));
 	add_text(h, "Mcp-Name", mcp_header_name(m));
 	if (params)
 		mcp_params_each(params, json_get(m->params, "arguments"), add_param, h);

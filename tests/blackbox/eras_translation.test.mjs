@@ -166,6 +166,13 @@ describe('requests and results', suite, () => {
     assert.equal(backend.callsOf('asks').length, 1);
   });
 
+  test('a kind of result that the older revisions do not have is no answer: what it did is unknown', async (t) => {
+    const { backend, shim } = await setUp(t, { rules: { grant: 'rate_limits: { echo: { window: 1h, max_count: 1 } }' } });
+    backend.onCall.echo = (x) => x.result({ resultType: 'task', taskId: 't', status: 'working' });
+    assertRefused(await shim.call('echo'), CODE.unknown, { executed: 'unknown' });
+    assertRefused(await shim.call('echo'), CODE.limited);
+  });
+
   test('progress and log messages come through, the level in every request', async (t) => {
     const { backend, shim } = await setUp(t, { backend: { capabilities: { tools: {}, logging: {} } } });
     assert.deepEqual((await shim.request('logging/setLevel', { level: 'warning' })).result, {});
@@ -282,6 +289,25 @@ describe('input_required', suite, () => {
     assert.deepEqual(Object.keys(can), ['sampling', 'roots']);
     await shim.end();
     assert.ok((await place.auditRows()).some((row) => row.verdict === 'blocked' && row.body.method === 'elicitation/create'));
+  });
+
+  test('what comes after a question that is refused is not asked', async (t) => {
+    const { backend, shim } = await setUp(t, { capabilities: { roots: {} } });
+    asking(backend, { a: who, b: { method: 'roots/list' } });
+    assert.match((await shim.call('asks')).error.message, /not declared/);
+    assert.deepEqual(shim.messages, []);
+  });
+
+  test('one of several backends asks: the answer finds its way', async (t) => {
+    const [one, two] = [await startModern(t, { tools: [tool('asks')] }), await startModern(t, { tools: [tool('asks')] })];
+    asking(one);
+    asking(two);
+    const shim = await openShim(makePlace(t, `backends: { a: { url: "${one.url}" }, b: { url: "${two.url}" } }\nagents: { one: { backends: { a: { allowed: true }, b: { allowed: true } } } }\n`), { capabilities: declared });
+    const going = [shim.call('a__asks'), shim.call('b__asks')];
+    await until(() => shim.messages.filter((m) => m.method === 'elicitation/create').length === 2, { what: 'both questions' });
+    for (const m of shim.messages) await shim.send({ id: m.id, result: accept });
+    for (const answer of await Promise.all(going)) assertSaid(answer, JSON.stringify({ who: accept }));
+    assert.deepEqual([one, two].map((b) => b.callsOf('asks').length), [2, 2]);
   });
 
   test('a client that answers with an error ends the call, and its other questions', async (t) => {
