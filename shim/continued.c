@@ -133,7 +133,7 @@ void continued_settled(struct call *c)
 {
 	struct continuation *k = c->stops ? c->stops : c->continues;
 
-	if (!k)
+	if (!k || !c->flight.is_committed)
 		return;
 	snprintf(k->use, sizeof(k->use), "%s", c->facts.id);
 	k->use_tick = c->settle.use_tick;

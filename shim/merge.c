@@ -58,15 +58,6 @@ void merge_request_own(struct member *b, const char *method, struct span params)
 }
 
 /* ---- the client's other messages --------------------------------------------------------------------------------------------------- */
-static void discover(struct merge *m, const struct jsonrpc *rpc)
-{
-	CLEANUP(buf_release) struct buf line = { 0 };
-
-	buf_init(&line, SMALL_CAP);
-	if (session_write_discover(rpc->id, &line))
-		merge_say(m, &line);
-}
-
 static void pong(struct merge *m, const struct jsonrpc *rpc)
 {
 	CLEANUP(buf_release) struct buf line = { 0 };
@@ -142,6 +133,7 @@ static void cancelled(struct merge *m, const struct jsonrpc *rpc)
 		if (b->phase != MEMBER_AWAY || inbound_find(&b->part->inbounds, id))
 			merge_hand_on(b, rpc);
 	merge_fan_drop(merge_fan_find(m, id));
+	merge_listen_drop(m, id);
 }
 
 static void progress(struct merge *m, const struct jsonrpc *rpc)
@@ -160,7 +152,7 @@ static const struct merge_method {
 	bool is_prompt;                      /* not held back during the handshake */
 } methods[] = {
 	{ "initialize",                merge_initialize, block,       true  },
-	{ "server/discover",           discover,         block,       true  },
+	{ "server/discover",           merge_discover,   block,       true  },
 	{ "ping",                      pong,             block,       true  },
 	{ "notifications/initialized", unknown_request,  initialized, false },
 	{ "notifications/cancelled",   unknown_request,  cancelled,   false },
@@ -175,6 +167,7 @@ static const struct merge_method {
 	{ "resources/list",            merge_fan,        block,       false },
 	{ "resources/templates/list",  merge_fan,        block,       false },
 	{ "completion/complete",       merge_route_completion, block,       false },
+	{ "subscriptions/listen",      merge_listen,     block,       false },
 	{ "logging/setLevel",          set_level,        block,       false },
 	{ "tasks/get",                 merge_route_task,         block,       false },
 	{ "tasks/result",              merge_route_task,         block,       false },
@@ -211,7 +204,7 @@ static void dispatch(struct merge *m, const struct jsonrpc *rpc)
 		k->notification(m, rpc);
 	else if (is_open(m, rpc->id))
 		merge_say_error(m, rpc->id, -32600, "a request with this id is still open");
-	else
+	else if (merge_admits(m, rpc))
 		k->request(m, rpc);
 }
 
@@ -260,7 +253,7 @@ static void message(struct merge *m, const struct jsonrpc *rpc)
 	case JSONRPC_NOTIFICATION:
 		if (!method_of(rpc->method)->is_prompt && (m->held.n > 0 || !may_go_on(m)))
 			held_add(&m->held, rpc->root.text);
-		else
+		else if (method_of(rpc->method)->is_prompt || !merge_holds_for_era(m, rpc))
 			dispatch(m, rpc);
 		break;
 	case JSONRPC_RESULT:
@@ -320,6 +313,10 @@ static void say_changed(struct merge *m, const char *method)
 
 static void say_changes(struct merge *m)
 {
+	if (m->is_modern) {
+		merge_listen_say_changed(m, m->changed);
+		m->changed = 0;
+	}
 	if (!m->is_confirmed || !m->changed)
 		return;
 	if (m->changed & OFFER_TOOLS)
@@ -366,6 +363,7 @@ struct merge *merge_new(struct shim *shim)
 	held_init(&m->unnamed);
 	inbounds_init(&m->inbounds);
 	list_init(&m->fans);
+	list_init(&m->listens);
 	merge_asks_init(&m->asks);
 	m->cut = map_new();
 	m->uris = map_new();
@@ -383,6 +381,7 @@ void merge_free(struct merge *m)
 		return;
 	merge_end(m);
 	merge_fan_free_all(m);
+	merge_listen_free_all(m);
 	for_each_member(b, m)
 		buf_release(&b->opened);
 	buf_release(&m->initialize);

@@ -7,6 +7,7 @@
  *   merge_part   what each message of a part sets off
  *   merge_open   the handshake with all, and with those that come later
  *   merge_list   requests that go to several at once
+ *   merge_modern, merge_listen   a client of 2026-07-28
  *   merge_asks   the backends' requests to the client, whose ids may clash
  *   merge_text, merge_names   pure
  *
@@ -52,11 +53,13 @@ struct merge {
 	enum merge_phase phase;
 	bool is_confirmed;                   /* the client has sent notifications/initialized */
 	bool has_batches, is_ending;
+	bool is_modern;                      /* OPEN without a handshake: every backend speaks 2026-07-28, and so does the client */
+	bool is_older;                       /* not every one does */
 	struct buf initialize, level;        /* the client's line; the level of logging/setLevel, raw */
 	struct loop_timer timer;             /* of the handshake */
 	struct held held, unnamed;           /* during the handshake; calls by a name that was cut, until the list is there */
 	struct inbounds inbounds;            /* requests to several */
-	struct list fans;
+	struct list fans, listens;
 	struct merge_asks asks;
 	struct map *cut;                     /* shown name -> own name, char * */
 	struct map *uris;                    /* URI of a resource that was shown -> struct member; the merge itself = several have it */
@@ -99,6 +102,27 @@ void merge_is_back(struct member *b);        /* it has answered; its lists may h
 void merge_try_later(struct member *b);      /* ... after a pause that grows */
 void merge_fell_silent(struct member *b, const char *what, const char *why);
 
+void merge_note_offers(struct member *b);    /* from b->opened */
+MUST_USE bool merge_write_names(struct merge *m, struct buf *out);
+MUST_USE bool merge_write_capabilities(struct merge *m, struct buf *out);    /* from what all members' opened say, as are ... */
+MUST_USE bool merge_write_instructions(struct merge *m, struct buf *out);
+
+/* merge_modern */
+void merge_discover(struct merge *m, const struct jsonrpc *rpc);
+bool merge_holds_for_era(struct merge *m, const struct jsonrpc *rpc);        /* true: taken; it goes on when the eras are known */
+bool merge_admits(struct merge *m, const struct jsonrpc *request);           /* false: its revision is not spoken here, and it was told so */
+void merge_discovered(struct merge *m, const struct jsonrpc *asked, const struct span *answers);     /* as members; empty: none */
+
+/* merge_listen */
+struct merge_listen;
+void merge_listen(struct merge *m, const struct jsonrpc *rpc);
+struct merge_listen *merge_listen_find(struct merge *m, struct json_value id);
+bool merge_listen_over(struct merge_listen *l, struct member *b, const struct jsonrpc *answer);      /* true: the answer is the client's */
+void merge_listen_acknowledged(struct member *b, const struct jsonrpc *rpc);
+void merge_listen_say_changed(struct merge *m, unsigned changed);            /* enum merge_offer */
+void merge_listen_drop(struct merge *m, struct json_value id);               /* the client wants no more */
+void merge_listen_free_all(struct merge *m);
+
 /* merge_list */
 struct fan;
 void merge_fan(struct merge *m, const struct jsonrpc *rpc);                  /* a list, or logging/setLevel */
@@ -108,6 +132,9 @@ void merge_fan_drop(struct fan *f);          /* the client wants no answer any m
 void merge_fan_free_all(struct merge *m);
 
 /* merge_route */
+bool merge_is_own_id(const struct merge *m, struct json_value id);           /* of our own requests */
+/* Whose resource it is, and how that one calls it. NULL: nobody's, or several have it. */
+struct member *merge_uri_owner(struct merge *m, struct span shown, struct span *own);
 struct member *merge_member(struct merge *m, const struct part *p);
 void merge_route_tool(struct merge *m, const struct jsonrpc *rpc);           /* tools/call */
 void merge_route_prompt(struct merge *m, const struct jsonrpc *rpc);         /* prompts/get */

@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "shim/merge.h"
 #include "shim/merge_text.h"
+#include "shim/modern.h"
 #include "shim/reply.h"
 #include "shim/shim.h"
 
@@ -22,6 +23,7 @@ static const struct fan_kind {
 	{ "resources/templates/list", "resourceTemplates", OFFER_RESOURCES, "uriTemplate", merge_show_uri },
 	{ "tasks/list",               "tasks",             OFFER_TASKS,     NULL,          NULL },
 	{ "logging/setLevel",         NULL,                OFFER_LOGGING,   NULL,          NULL },
+	{ "server/discover",          NULL,                0,               NULL,          NULL },
 };
 
 struct slot {
@@ -105,6 +107,23 @@ static bool write_pages(struct fan *f, struct buf *out, struct buf *cursor)
 	return buf_append_char(out, ']');
 }
 
+/* What a list of 2026-07-28 carries besides: good for as long as each of them is, and for this agent alone. */
+static bool write_marks(struct fan *f, struct buf *out)
+{
+	int64_t ttl_ms = MODERN_MAX_TTL_MS;
+
+	for (size_t i = 0; i < f->merge->n; i++) {
+		struct jsonrpc rpc;
+		int64_t one = 0;
+		if (!f->slots[i].line)
+			continue;
+		jsonrpc_read((struct span){ f->slots[i].line, f->slots[i].n }, &rpc);
+		if (rpc.kind == JSONRPC_RESULT && (!json_to_i64(json_get(rpc.result, "ttlMs"), &one) || one < ttl_ms))
+			ttl_ms = one > 0 ? one : 0;
+	}
+	return buf_printf(out, ",\"resultType\":\"complete\",\"ttlMs\":%lld,\"cacheScope\":\"private\"", (long long)ttl_ms);
+}
+
 static bool write_result(struct fan *f, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf cursor = { 0 };
@@ -114,7 +133,8 @@ static bool write_result(struct fan *f, struct buf *out)
 	buf_init(&cursor, CURSOR_CAP);
 	if (!write_pages(f, out, &cursor))
 		return false;
-	return (cursor.len == 0 || (buf_append_text(out, ",\"nextCursor\":") && merge_cursor_write(&cursor, out))) && buf_append_char(out, '}');
+	return (cursor.len == 0 || (buf_append_text(out, ",\"nextCursor\":") && merge_cursor_write(&cursor, out))) &&
+	       (!f->in.is_modern || write_marks(f, out)) && buf_append_char(out, '}');
 }
 
 /* A backend's own "no" is the answer when no other has anything to say. */
@@ -134,6 +154,21 @@ static const struct slot *only_refusal(struct fan *f)
 			refusal = s;
 	}
 	return refusal;
+}
+
+static bool is_discover(const struct fan *f)
+{
+	return f->kind->offer == 0;
+}
+
+static void say_discovered(struct fan *f)
+{
+	struct span answers[MERGE_MAX_PARTS] = { 0 };
+
+	for (size_t i = 0; i < f->merge->n && i < MERGE_MAX_PARTS; i++)
+		if (f->slots[i].line)
+			answers[i] = (struct span){ f->slots[i].line, f->slots[i].n };
+	merge_discovered(f->merge, &f->in.rpc, answers);
 }
 
 static void say(struct fan *f)
@@ -166,7 +201,9 @@ static void fan_free(struct fan *f)
 
 static void finish(struct fan *f)
 {
-	if (!f->is_over)
+	if (!f->is_over && is_discover(f))
+		say_discovered(f);
+	else if (!f->is_over)
 		say(f);
 	f->is_over = true;
 	if (f->waiting == 0)
@@ -178,7 +215,7 @@ static void waited_long_enough(struct loop_timer *t)
 	struct fan *f = container_of(t, struct fan, timer);
 
 	for (size_t i = 0; i < f->merge->n; i++)
-		if (f->slots[i].is_waiting)
+		if (f->slots[i].is_waiting && !is_discover(f))
 			merge_fell_silent(&f->merge->members[i], f->kind->method, "it has not answered within 5 seconds");
 	finish(f);
 }
@@ -219,7 +256,7 @@ void merge_fan_drop(struct fan *f)
 struct fan *merge_fan_find(struct merge *m, struct json_value id)
 {
 	struct inbound *in = inbound_find(&m->inbounds, id);
-	return in ? container_of(in, struct fan, in) : NULL;
+	return in && in->kind == INBOUND_LISTING ? container_of(in, struct fan, in) : NULL;
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------------------------------------- */
@@ -247,6 +284,8 @@ static void ask(struct fan *f, struct member *b, struct json_value theirs)
 /* cursors: NONE = the first page, which all have. */
 static bool is_asked(const struct fan *f, struct member *b, struct json_value cursors)
 {
+	if (is_discover(f))
+		return true;
 	if (b->phase != MEMBER_OPEN || !(b->offers & f->kind->offer))
 		return false;
 	return !b->is_silent && (cursors.kind == JSON_NONE || json_get(cursors, b->part->name).kind == JSON_STRING);
@@ -306,7 +345,7 @@ void merge_fan(struct merge *m, const struct jsonrpc *rpc)
 		merge_say_error(m, rpc->id, -32602, "this cursor was not given by this server");
 		return;
 	}
-	if (!kind_of(rpc->method)->list && !has_offer(m, kind_of(rpc->method)->offer)) {
+	if (!kind_of(rpc->method)->list && kind_of(rpc->method)->offer && !has_offer(m, kind_of(rpc->method)->offer)) {
 		merge_say_error(m, rpc->id, -32601, "no backend of this session has this method");
 		return;
 	}

@@ -171,6 +171,11 @@ static struct json_value result_of(const struct member *b)
 	return rpc.result;
 }
 
+void merge_note_offers(struct member *b)
+{
+	b->offers = offers_of(json_get(result_of(b), "capabilities"));
+}
+
 /* ISO dates: the lowest revision is the smallest text. */
 static void lowest_version(struct merge *m, char out[32])
 {
@@ -206,7 +211,7 @@ static struct json_value own_capabilities(struct merge *m, struct buf *text)
 	return v;
 }
 
-static bool write_capabilities(struct merge *m, struct buf *out)
+bool merge_write_capabilities(struct merge *m, struct buf *out)
 {
 	struct json_value v[MERGE_MAX_UNITED];
 	CLEANUP(buf_release) struct buf own = { 0 };
@@ -220,7 +225,7 @@ static bool write_capabilities(struct merge *m, struct buf *out)
 }
 
 /* ---- instructions ------------------------------------------------------------------------------------------------------------------ */
-static bool write_names(struct merge *m, struct buf *out)
+bool merge_write_names(struct merge *m, struct buf *out)
 {
 	for_each_member(b, m)
 		if (!buf_printf(out, "%s%s", b == m->members ? "" : ", ", b->part->name))
@@ -252,12 +257,12 @@ static bool write_theirs(struct merge *m, struct buf *out)
 	return true;
 }
 
-static bool write_instructions(struct merge *m, struct buf *out)
+bool merge_write_instructions(struct merge *m, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf text = { 0 };
 
 	buf_init(&text, ANSWER_CAP);
-	return buf_append_text(&text, "Several backends in one server: ") && write_names(m, &text) &&
+	return buf_append_text(&text, "Several backends in one server: ") && merge_write_names(m, &text) &&
 	       buf_append_text(&text, ". Names of tools and prompts begin with their backend's name and __.") && write_missing(m, &text) &&
 	       write_theirs(m, &text) && json_quote(out, buf_span(&text));
 }
@@ -265,9 +270,9 @@ static bool write_instructions(struct merge *m, struct buf *out)
 /* ---- one answer -------------------------------------------------------------------------------------------------------------------- */
 static bool write_result(struct merge *m, const char *version, struct buf *out)
 {
-	return buf_printf(out, "{\"protocolVersion\":\"%s\",\"capabilities\":", version) && write_capabilities(m, out) &&
-	       buf_append_text(out, ",\"serverInfo\":{\"name\":\"aegis (") && write_names(m, out) &&
-	       buf_append_text(out, ")\",\"version\":\"" AEGIS_VERSION "\"},\"instructions\":") && write_instructions(m, out) &&
+	return buf_printf(out, "{\"protocolVersion\":\"%s\",\"capabilities\":", version) && merge_write_capabilities(m, out) &&
+	       buf_append_text(out, ",\"serverInfo\":{\"name\":\"aegis (") && merge_write_names(m, out) &&
+	       buf_append_text(out, ")\",\"version\":\"" AEGIS_VERSION "\"},\"instructions\":") && merge_write_instructions(m, out) &&
 	       buf_append_char(out, '}');
 }
 

@@ -18,7 +18,7 @@ bool merge_is_away(const struct jsonrpc *answer)
 	       (code == refusal_code(REFUSED_UNREACHABLE) || code == refusal_code(REFUSED_UNKNOWN_OUTCOME));
 }
 
-static bool is_own(const struct merge *m, struct json_value id)
+bool merge_is_own_id(const struct merge *m, struct json_value id)
 {
 	size_t n = strlen(m->id_prefix);
 	return id.kind == JSON_STRING && id.text.len > n + 1 && memcmp(id.text.at + 1, m->id_prefix, n) == 0;
@@ -55,17 +55,20 @@ static bool on_answer(struct member *b, const struct jsonrpc *rpc)
 {
 	struct inbound *in = inbound_find(&b->part->inbounds, rpc->id);
 	struct fan *f = merge_fan_find(b->merge, rpc->id);
+	struct merge_listen *l = merge_listen_find(b->merge, rpc->id);
 
 	if (in && strcmp(in->rpc.method, "initialize") == 0) {
 		merge_opened(b, rpc);
 		return false;
 	}
-	if (is_own(b->merge, rpc->id))
-		return own_answer(b, rpc);
 	if (f) {
 		merge_fan_take(f, b, rpc);
 		return false;
 	}
+	if (merge_is_own_id(b->merge, rpc->id))
+		return own_answer(b, rpc);
+	if (l)
+		return merge_listen_over(l, b, rpc);
 	if (rpc->kind == JSONRPC_RESULT)
 		merge_is_back(b);
 	merge_note_task(b, rpc);
@@ -150,6 +153,10 @@ static bool on_notification(struct member *b, const struct jsonrpc *rpc)
 	b->merge->changed |= offer;          /* said once a turn, whoever it came from */
 	if (offer)
 		return false;
+	if (strcmp(rpc->method, "notifications/subscriptions/acknowledged") == 0) {
+		merge_listen_acknowledged(b, rpc);
+		return false;
+	}
 	if (strcmp(rpc->method, "notifications/resources/updated") == 0)
 		return on_updated(b, rpc);
 	if (strcmp(rpc->method, "notifications/cancelled") == 0)

@@ -197,17 +197,22 @@ static void refuse_uri(struct merge *m, const struct jsonrpc *rpc, const char *s
 	merge_say_error(m, rpc->id, -32602, text);
 }
 
+struct member *merge_uri_owner(struct merge *m, struct span shown, struct span *own)
+{
+	struct span backend;
+
+	if (merge_uri_split(shown, &backend, own))
+		return by_backend(m, backend);
+	*own = shown;
+	return by_plain_uri(m, shown);
+}
+
 static void route_uri(struct merge *m, const struct jsonrpc *rpc, struct json_value value)
 {
 	CLEANUP(free_charp) char *shown = page_name(value, URI_CAP);
-	struct span backend, uri = span_of(shown);
-	bool has_prefix = shown && merge_uri_split(span_of(shown), &backend, &uri);
-	struct member *b = NULL;
+	struct span uri;
+	struct member *b = shown ? merge_uri_owner(m, span_of(shown), &uri) : NULL;
 
-	if (has_prefix)
-		b = by_backend(m, backend);
-	else if (shown)
-		b = by_plain_uri(m, uri = span_of(shown));
 	if (!b) {
 		refuse_uri(m, rpc, shown);
 		return;
