@@ -283,7 +283,8 @@ static void say_thrown_away(struct call *c)
 	c->outcome.executed = EXECUTED_YES;
 	snprintf(c->outcome.cause, sizeof(c->outcome.cause), "the result is larger than max_body and was thrown away: an error was said in its place");
 	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (!reply_write_thrown_away(c->in.rpc.id, c->part->place.max_body_bytes, true, &line))
+	if (!reply_write_thrown_away(c->in.rpc.id, c->part->place.max_body_bytes, true, &line) ||
+	    (c->in.is_modern && !modern_complete(&line)))
 		buf_clear(&line);
 	c->reply_bytes = line.len;
 	c->reply = buf_take(&line);
