@@ -67,6 +67,7 @@ struct kit {
 	struct hands hands;
 	struct store_clock clock;
 	bool is_real_time;                        /* set before opening: the machine's clocks, as other processes have them */
+	bool is_unsafe;                           /* likewise: nothing is synced, for many operations in a short time */
 	struct store *store;
 	struct problem why;
 };
@@ -87,6 +88,8 @@ static inline enum err kit_try_open(struct kit *k, const char *folder)
 
 	if (k->is_real_time)
 		o.clock = NULL;
+	if (k->is_unsafe)
+		o.durability = DURABILITY_NORMAL;
 	k->why.text[0] = '\0';
 	return store_open(&o, &k->store, &k->why);
 }
