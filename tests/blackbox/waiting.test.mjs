@@ -1,0 +1,234 @@
+// Waiting: a call that must wait longer than its client does is answered before; nothing runs while its client is away.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { startBackend, tool } from '../lib/backend.mjs';
+import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
+import { modern } from '../lib/modern_client.mjs';
+import { startModern } from '../lib/modern_backend.mjs';
+import { makePlace, simpleRules } from '../lib/place.mjs';
+import { connectSdk1 } from '../lib/sdk1.mjs';
+import { bin, patience, suite } from '../lib/settings.mjs';
+import { openShim, startShim } from '../lib/shim.mjs';
+import { until } from '../lib/until.mjs';
+import { approvals, approve, assertDeferred, assertRising, pending, progress, reject, withToken } from '../lib/waiting.mjs';
+
+const asks = (more = '') => ({ grant: 'approval_required: [publish]', more: `approval: { ${['heartbeat: 200ms', more].filter(Boolean).join(', ')} }\n` });
+
+async function setUp(t, rules = {}, { open = true, ...options } = {}) {
+  const backend = await startBackend(t, { tools: ['publish', 'echo', 'slow'].map((name) => tool(name)) });
+  const place = makePlace(t, simpleRules(backend.url, rules));
+  const shim = open ? await openShim(place, options) : null;
+  return { backend, place, shim };
+}
+
+/** The rows of calls that ended before they were forwarded: verdict and body. */
+const ends = async (place) => (await place.storedRows()).filter((row) => row.kind === 'refused');
+
+describe('a call that waits for a person', suite, () => {
+  test('is answered before its client gives up, and runs once when it is repeated after the approval', async (t) => {
+    const { backend, place, shim } = await setUp(t, { ...asks('timeout: 10m'), agent: 'hold_max: 1s' });
+    const first = await shim.call('publish', { n: 1 });
+    const meta = assertDeferred(first, 'require_approval');
+    const [one] = await approvals(place);
+    assert.equal(meta['aegis/approval_id'], one.short);
+    assert.ok(meta['aegis/retry_after_ms'] > 0, first.line);
+    assert.ok(first.result.content[0].text.includes(`approval ${one.short} is still pending`), first.line);
+
+    assertDeferred(await shim.call('publish', { n: 1 }), 'require_approval');
+    assert.equal((await approvals(place)).length, 1, 'repeated, it asks no second time');
+    assert.equal(backend.arrivals.length, 0);
+    await approve(place, one.id);
+    assertSaid(await shim.call('publish', { n: 1 }), 'done');
+    assert.equal(backend.arrivals.length, 1);
+    const again = await shim.call('publish', { n: 1 });
+    assert.notEqual(assertDeferred(again, 'require_approval')['aegis/approval_id'], one.short, 'an approval is used once');
+    assert.equal(backend.arrivals.length, 1);
+  });
+
+  test('that a person refuses while its client is away is refused when it is repeated', async (t) => {
+    const { backend, place, shim } = await setUp(t, { ...asks(), agent: 'hold_max: 500ms' });
+    assertDeferred(await shim.call('publish'), 'require_approval');
+    const [one] = await pending(place);
+    await reject(place, one.id, 'wrong day');
+    const answer = await shim.call('publish');
+    assertRefused(answer, CODE.approval);
+    assert.equal(backend.arrivals.length, 0);
+  });
+
+  test('goes on at once when it is approved in time', async (t) => {
+    const { backend, place, shim } = await setUp(t, asks());
+    const answer = shim.call('publish', { message: 'out' });
+    const [one] = await pending(place);
+    await approve(place, one.short);
+    assertSaid(await answer, 'out');
+    assert.equal(backend.arrivals.length, 1);
+  });
+
+  test('mode defer: is told at once', async (t) => {
+    const { place, shim } = await setUp(t, { ...asks('mode: defer'), agent: 'hold_max: 10m' });
+    assertDeferred(await shim.call('publish'), 'require_approval');
+    const [one] = await pending(place);
+    await approve(place, one.id);
+    assertSaid(await shim.call('publish'), 'done');
+  });
+
+  test('mode hold: is held, whatever is known of the client', async (t) => {
+    const { place, shim } = await setUp(t, { ...asks('mode: hold'), agent: 'hold_max: 200ms' });
+    const answer = shim.call('publish', {}, withToken('t'));
+    await progress(shim, 't', 3);
+    const [one] = await pending(place);
+    await approve(place, one.id);
+    assertSaid(await answer, 'done');
+  });
+
+  test('is held for a client that has no limit of its own', async (t) => {
+    const { place, shim } = await setUp(t, asks(), { client: 'Visual Studio Code' });
+    const answer = shim.call('publish', {}, withToken(7));
+    await progress(shim, 7, 3);
+    const [one] = await pending(place);
+    await approve(place, one.id);
+    assertSaid(await answer, 'done');
+  });
+
+  test('deny_as does not change how it is told', async (t) => {
+    const { shim } = await setUp(t, { ...asks('mode: defer'), agent: 'deny_as: result' });
+    assertDeferred(await shim.call('publish'), 'require_approval');
+  });
+
+  test('a client of 2026-07-28 hears while it waits, and is told the type of the result', async (t) => {
+    const backend = await startModern(t, { tools: [tool('publish')] });
+    const place = makePlace(t, simpleRules(backend.url, { ...asks(), agent: 'hold_max: 1s' }));
+    const shim = startShim(place);
+    const answer = await modern(shim).call('publish', { n: 1 }, { meta: { progressToken: 'm' } });
+    assertDeferred(answer, 'require_approval');
+    assert.equal(answer.result.resultType, 'complete');
+    assertRising(await progress(shim, 'm'));
+    const [one] = await approvals(place);
+    await approve(place, one.id);
+    assertSaid(await modern(shim).call('publish', { n: 1 }), 'done');
+    assert.equal(backend.arrivals.length, 1);
+  });
+
+  test('each deferral that is the first of its kind is a row of the audit', async (t) => {
+    const { place, shim } = await setUp(t, asks('mode: defer'));
+    for (let i = 0; i < 5; i++) assertDeferred(await shim.call('publish'), 'require_approval');
+    const [one] = await approvals(place);
+    await shim.end();
+    const rows = (await place.storedRows()).filter((row) => row.verdict === 'deferred');
+    assert.equal(rows.length, 2, 'the first, and one for those that were like it');
+    assert.equal(rows[0].body.executed, 'no');
+    assert.equal(rows[0].body.approval, one.short);
+    assert.equal(rows[1].body.count, 4);
+  });
+});
+
+describe('official clients', suite, () => {
+  const connect = async (place, options) => {
+    const transport = new StdioClientTransport({ command: bin('aegis-shim'), args: ['--agent', 'one', ...place.options], env: place.env, stderr: 'ignore' });
+    return connectSdk1(transport, options);
+  };
+  const call = (client, options) => client.callTool({ name: 'publish', arguments: {} }, undefined, options);
+
+  test('one that gives up is told before, and never has an error', async (t) => {
+    const { backend, place } = await setUp(t, { ...asks('timeout: 30s'), agent: 'hold_max: 1s' }, { open: false });
+    const client = await connect(place);
+    const limit = { timeout: 10_000 * patience };
+    const first = await call(client, limit);
+    assert.equal(first.isError, true);
+    assert.equal(first._meta['aegis/status'], 'require_approval');
+    await approve(place, first._meta['aegis/approval_id']);
+    const second = await call(client, limit);
+    assert.equal(second.content[0].text, 'done');
+    assert.equal(backend.arrivals.length, 1);
+    await client.close();
+  });
+
+  test('one whose time starts anew with each sign of life is held as long as it takes', async (t) => {
+    const { backend, place } = await setUp(t, { ...asks('timeout: 10m'), agent: 'hold_max: 10m' }, { open: false });
+    const client = await connect(place);
+    const limit = 3000 * patience;
+    const from = performance.now();
+    const seen = [];
+    const answer = call(client, { timeout: limit, resetTimeoutOnProgress: true, onprogress: (one) => seen.push({ ...one, at: performance.now() }) });
+    await until(() => seen.at(-1)?.at - from > limit * 1.3, { what: 'signs of life beyond the client\'s own limit' });
+    const [one] = await pending(place);
+    await approve(place, one.id);
+    assert.equal((await answer).content[0].text, 'done');
+    assertRising(seen);
+    assert.equal(backend.arrivals.length, 1);
+    await client.close();
+  });
+});
+
+describe('a client that goes', suite, () => {
+  test('cancels while it waits: never executed, the audit says who ended it, the approval stays for the same call', async (t) => {
+    const { backend, place, shim } = await setUp(t, asks());
+    shim.call('publish', {}, { id: 'gone' }).catch(() => {});
+    const [one] = await pending(place);
+    shim.notify('notifications/cancelled', { requestId: 'gone', reason: 'timeout' });
+    await until(async () => (await ends(place)).length === 1, { what: 'the row of the cancelled call', every: 50 });
+    const [row] = await ends(place);
+    assert.equal(row.verdict, 'cancelled');
+    assert.match(row.body.message, /the client ended the call/);
+    await approve(place, one.id);
+    assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
+    assert.equal(backend.callsOf('publish').length, 0, 'approved while nobody waits');
+    assertSaid(await shim.call('publish'), 'done');
+    assert.equal(backend.callsOf('publish').length, 1);
+    assert.equal(shim.lines.some((line) => line.includes('"gone"')), false, 'a cancelled request has no answer');
+  });
+
+  for (const [how, leave] of [['closes stdin', (shim) => shim.end()], ['ends it by SIGTERM', (shim) => shim.endBy('SIGTERM')]]) {
+    test(`${how} while it waits: never executed, the approval stays`, async (t) => {
+      const { backend, place, shim } = await setUp(t, asks());
+      shim.call('publish').catch(() => {});
+      const [one] = await pending(place);
+      const end = await leave(shim);
+      assert.equal(end.code, 0);
+      const [row] = await ends(place);
+      assert.equal(row.verdict, 'cancelled');
+      assert.match(row.body.message, /end of the session/);
+      await approve(place, one.id);
+      const next = await openShim(place);
+      assertSaid(await next.call('publish'), 'done');
+      assert.equal(backend.arrivals.length, 1);
+    });
+  }
+
+  test('is killed while it waits: never executed, the approval stays', async (t) => {
+    const { backend, place, shim } = await setUp(t, asks());
+    shim.call('publish').catch(() => {});
+    const [one] = await pending(place);
+    shim.kill('SIGKILL');
+    await shim.exited;
+    await approve(place, one.id);
+    const next = await openShim(place);
+    assertSaid(await next.call('publish'), 'done');
+    assert.equal(backend.arrivals.length, 1);
+  });
+});
+
+describe('a call under a brake', suite, () => {
+  test('is told the reason before its client gives up, and runs when it is repeated after', async (t) => {
+    const { backend, place, shim } = await setUp(t, { agent: 'hold_max: 1s' });
+    assert.equal((await place.ctl(['pause', '--reason', 'the site is down'])).code, 0);
+    const told = await shim.call('echo', { message: 'x' });
+    assert.ok(assertDeferred(told, 'paused')['aegis/retry_after_ms'] > 0);
+    assert.match(told.result.content[0].text, /paused.*the site is down/);
+    assert.equal((await place.ctl(['resume'])).code, 0);
+    assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+    assert.equal(backend.arrivals.length, 1);
+  });
+
+  test('waits, shows the reason, and goes on when the brake is taken off', async (t) => {
+    const { backend, place, shim } = await setUp(t, { more: 'approval: { heartbeat: 200ms }\n' });
+    assert.equal((await place.ctl(['pause', '--reason', 'back soon'])).code, 0);
+    const answer = shim.call('echo', { message: 'x' }, withToken(0));
+    const seen = await progress(shim, 0, 2);
+    assert.match(seen[0].message, /paused by an operator: back soon/);
+    assert.equal(backend.arrivals.length, 0);
+    assert.equal((await place.ctl(['resume'])).code, 0);
+    assertSaid(await answer, 'x');
+  });
+});
