@@ -273,6 +273,20 @@ static bool is_answer(const struct jsonrpc *m)
 	return m->kind == JSONRPC_RESULT || m->kind == JSONRPC_ERROR;
 }
 
+static void say_answer(struct translator *t, struct delivery *d)
+{
+	if (input_take(t, d))
+		words_taken(t, d);
+	else
+		pass(t, d);
+}
+
+static void translate(struct translator *t, struct delivery *d)
+{
+	if (!words_say(t, d))
+		frame(t, d);
+}
+
 static void send_in_turn(struct upstream *base, struct delivery *d)
 {
 	struct translator *t = of(base);
@@ -281,16 +295,12 @@ static void send_in_turn(struct upstream *base, struct delivery *d)
 	d->is_modern = d->stays_open = d->is_translated = false;
 	if (m->kind == JSONRPC_REQUEST && strcmp(m->method, "initialize") == 0)
 		open_send(t, d);
-	else if (t->is_plain || (is_answer(m) && !input_take(t, d)))
-		pass(t, d);
 	else if (is_answer(m))
-		words_taken(t, d);
-	else if (era_claim(m).kind != JSON_NONE)
+		say_answer(t, d);
+	else if (!t->is_plain && era_claim(m).kind != JSON_NONE)
 		send_modern(t, d);
-	else if (t->is_translating && words_say(t, d))
-		return;
 	else if (t->is_translating)
-		frame(t, d);
+		translate(t, d);
 	else
 		pass(t, d);
 }

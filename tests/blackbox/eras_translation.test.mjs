@@ -397,6 +397,57 @@ describe('input_required', suite, () => {
   });
 });
 
+describe('faults of the backend', suite, () => {
+  const faults = {
+    'a reset': (x) => x.reset(),
+    'half an answer': (x) => { x.res.writeHead(200, { 'content-type': 'application/json', 'content-length': 500 }); x.res.write('{"jsonrpc":"2.0","id":', () => x.reset()); },
+    'a stream without an answer': (x) => { x.stream(); x.res.write('id: 1\ndata:\n\n: comment\n\n', () => x.end()); },
+    'HTTP 500 in words': (x) => x.send(500, 'oh no'),
+    'HTTP 200 without a body': (x) => x.send(200),
+    'a page': (x) => x.send(200, '<html>', { 'content-type': 'text/html' }),
+    'no JSON': (x) => x.json('{"jsonrpc":"2.0",'),
+    'somebody else\'s answer': (x) => x.json('{"jsonrpc":"2.0","id":"nobody","result":{"resultType":"complete"}}'),
+    'no answer in time': () => {},
+  };
+  for (const [name, fault] of Object.entries(faults)) {
+    test(`${name}: unknown, once, in the first leg and in the second; the session goes on`, async (t) => {
+      const backend = await startModern(t, { tools: ['first', 'second', 'echo'].map((n) => tool(n)) });
+      const shim = await openShim(makePlace(t, `backends: { demo: { url: "${backend.url}", timeout: 2s } }\nagents: { one: { backends: { demo: { allowed: true } } } }\n`), { capabilities: declared });
+      backend.onCall.first = fault;
+      backend.onCall.second = (x, params) => (params.requestState ? fault(x) : x.result(needs({ who }, 's')));
+      assertRefused(await shim.call('first'), CODE.unknown, { executed: 'unknown' });
+      const going = shim.call('second');
+      await shim.send({ id: (await asked(shim)).id, result: accept });
+      assertRefused(await going, CODE.unknown, { executed: 'unknown' });
+      assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+      assert.deepEqual(['first', 'second'].map((n) => backend.callsOf(n).length), [1, 2]);
+      assert.equal(backend.of('GET').length, 0);
+    });
+  }
+
+  test('a backend that is gone between the legs: unknown; and there again for the next call', async (t) => {
+    const { backend, shim } = await setUp(t);
+    asking(backend);
+    const going = shim.call('asks');
+    const question = await asked(shim);
+    const { port } = backend;
+    await backend.stop();
+    await shim.send({ id: question.id, result: accept });
+    assertRefused(await going, CODE.unknown, { executed: 'unknown' });
+    await backend.start(port);
+    assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+  });
+
+  test('an answer of 11 MiB is replaced by one that says so', async (t) => {
+    const { backend, shim } = await setUp(t);
+    backend.onCall.asks = (x) => x.result(complete({ content: [{ type: 'text', text: 'B'.repeat(11 << 20) }] }));
+    const answer = await shim.call('asks');
+    assert.ok(answer.line.length < 10_000, 'it is short');
+    assert.ok(answer.error ?? answer.result.isError, answer.line);
+    assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+  });
+});
+
 describe('what changes', suite, () => {
   const capabilities = { tools: { listChanged: true }, resources: { subscribe: true } };
 
