@@ -168,7 +168,10 @@ void discover_from_client(struct discover *d, const struct jsonrpc *rpc)
 		session_id_in_use(d->part, rpc);
 		return;
 	}
+	session_note_client(d->part, rpc);
 	request_begin(&b->request, &b->in.rpc);
+	if (d->part->session.withheld)
+		b->request.withheld = xstrdup(d->part->session.withheld);
 	if (d->era == ERA_UNKNOWN)
 		loop_timer_set(d->part->shim->loop, &b->patience, PATIENCE_MS);
 	b->delivery.body = inbound_span(&b->in);

@@ -284,11 +284,13 @@ static const struct config_agent *agent_of(const struct part *p)
 	return config_agent(p->shim->rules.current->config, p->shim->agent);
 }
 
-/* The backend needs input that the agent's rules keep from it. */
-static bool write_blocked(struct part *p, struct request *q, const char *method, struct json_value id, struct buf *out)
+bool request_is_blocked(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
+	char method[SERVER_REQUESTS_NAME_SIZE];
 	struct refusal r;
 
+	if (!q->is_modern || !answer->is_input_required || !server_requests_blocked_input(agent_of(p), answer, method))
+		return false;
 	journal_blocked(&p->journal, method, "", SERVER_REQUESTS_BLOCKED);
 	refusal_set(&r, REFUSED_POLICY, "backend %s needs %s from the client to go on, and the rules of this agent block that. The request was "
 	            "not completed.", p->name, method);
@@ -300,12 +302,11 @@ static bool write_blocked(struct part *p, struct request *q, const char *method,
 
 bool request_write_answer(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out)
 {
-	char blocked[SERVER_REQUESTS_NAME_SIZE];
 	bool is_cut;
 
 	request_note(q, answer);
-	if (q->is_modern && answer->is_input_required && server_requests_blocked_input(agent_of(p), answer, blocked))
-		return write_blocked(p, q, blocked, id, out);
+	if (request_is_blocked(p, q, answer, id, out))
+		return true;
 	if (q->kind->list)
 		(void)rules_look(&p->shim->rules);    /* by the rules as they are now, or as they were if they cannot be settled yet */
 	is_cut = is_filtered(p, q->kind);

@@ -37,6 +37,8 @@ void request_sent(struct part *p, const struct request *q);
 /* Notes the answer and appends it as a line, as this agent may see it. False: cap passed, cannot be. */
 MUST_USE bool request_write_answer(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out);
 void request_note(struct request *q, const struct jsonrpc *answer);
+/* The answer needs input from the client that the rules keep from the backend: *out says so to the client. */
+bool request_is_blocked(struct part *p, struct request *q, const struct jsonrpc *answer, struct json_value id, struct buf *out);
 
 /* The row. Of how, at most one is given; none: it never left because the client cancelled it. */
 struct request_end { const struct delivery_end *delivery; const struct refusal *refusal; bool is_cached; };

@@ -55,7 +55,8 @@ void session_state_release(struct session_state *t)
 {
 	held_release(&t->held);
 	free(t->envelope);
-	t->envelope = NULL;
+	free(t->withheld);
+	t->envelope = t->withheld = NULL;
 }
 
 /* ---- the handshake ---------------------------------------------------------------------------------------------------------------- */
@@ -138,9 +139,11 @@ static bool cancel(struct inbound *in)
 		return is_there;
 	}
 	case INBOUND_LISTING:
-	case INBOUND_DISCOVER:
 		in->is_cancelled = true;
 		return true;
+	case INBOUND_DISCOVER:
+		in->is_cancelled = true;
+		return false;                   /* not all backends bear a notification before the handshake */
 	case INBOUND_RELAYED:
 		return relay_cancel(in);
 	}

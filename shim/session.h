@@ -19,7 +19,7 @@ enum session_phase {
 struct session_state {
 	enum session_phase phase;
 	struct held held;
-	bool has_withheld;       /* said once */
+	char *withheld;              /* MODERN: JSON array of the capabilities the backend is not told of; NULL = none */
 	bool has_batches;        /* the revision is 2025-03-26, the only one with batches */
 	char revision[40];       /* as negotiated; "" = not yet */
 	uint8_t capabilities[32];    /* hash of what the backend was told of the client's */
@@ -43,6 +43,7 @@ void session_era_known(struct part *p);                  /* ... or cannot be */
 bool session_admits(struct part *p, const struct jsonrpc *request);      /* false: it was answered with an error */
 /* The request without capabilities that are blocked. False: it goes as it is. */
 bool session_withholds(struct part *p, const struct jsonrpc *request, struct buf *line);
+void session_note_client(struct part *p, const struct jsonrpc *request);
 void session_note_capabilities(struct part *p, const struct jsonrpc *request);
 void session_note_text(struct json_value v, char *out, size_t size);     /* its text, "" when it has none or is too long */
 

@@ -38,8 +38,9 @@ void session_note_text(struct json_value v, char *out, size_t size)
 	snprintf(out, size, "%s", text ? text : "");
 }
 
-static void note_client(struct session_state *t, const struct jsonrpc *rpc)
+void session_note_client(struct part *p, const struct jsonrpc *rpc)
 {
+	struct session_state *t = &p->session;
 	struct json_value info = json_get(rpc->meta, ERA_META_CLIENT);
 
 	session_note_text(json_get(info, "name"), t->client, sizeof(t->client));
@@ -87,7 +88,7 @@ static void enter(struct part *p, const struct jsonrpc *rpc)
 {
 	struct session_state *t = &p->session;
 
-	note_client(t, rpc);
+	session_note_client(p, rpc);
 	if (t->revision[0])
 		return;
 	t->phase = SESSION_MODERN;
@@ -123,8 +124,9 @@ bool session_withholds(struct part *p, const struct jsonrpc *rpc, struct buf *li
 	buf_init(&names, 4096);
 	if (!server_requests_withhold(a, rpc, json_get(rpc->meta, ERA_META_CAN), line, &names))
 		return false;
-	if (!p->session.has_withheld)
+	if (!p->session.withheld) {             /* said once */
 		log_info("session.withheld", "capabilities=%s", names.data);
-	p->session.has_withheld = true;
+		p->session.withheld = buf_take(&names);
+	}
 	return true;
 }

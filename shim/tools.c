@@ -192,7 +192,7 @@ static void answer_client(struct listing *l, const struct jsonrpc *answer)
 	(void)rules_look(&p->shim->rules);            /* by the rules as they are now, or as they were if they cannot be settled yet */
 	view = view_of(p);
 	buf_init(&line, HOST_MAX_LINE_BYTES);
-	if (!write_page(l, answer, &view, &line)) {
+	if (!request_is_blocked(p, &l->request, answer, l->in.rpc.id, &line) && !write_page(l, answer, &view, &line)) {
 		buf_clear(&line);
 		l->request.is_replaced = true;
 		if (!reply_write_too_long(l->in.rpc.id, answer->root.text.len, false, &line))

@@ -194,9 +194,13 @@ describe('calls that stop for input', suite, () => {
     const refused = assertRefused(await call('echo', {}, { meta: capabilities }), CODE.denied, { reason: 'policy', executed: 'unknown' });
     assert.match(refused.message, /elicitation\/create/);
     assertRefused(await ask('prompts/get', { name: 'p' }), CODE.denied, { reason: 'policy' });
+    backend.onMethod['tools/list'] = backend.onMethod['prompts/get'];
+    assertRefused(await ask('tools/list'), CODE.denied, { reason: 'policy' });
     for (const method of ['server/discover', 'tools/call']) assert.deepEqual(backend.of(method)[0].message.params._meta[`${KEY}clientCapabilities`], { sampling: {} });
     assertRefused(await call('echo', {}, { ...retry, meta: capabilities }), CODE.limited);
     await shim.end();
+    const discovered = (await place.storedRows()).find((row) => row.body.method === 'server/discover');
+    assert.deepEqual(discovered.body.withheld, ['elicitation']);
     const blocked = (await place.storedRows()).filter((row) => row.kind === 'blocked' || JSON.stringify(row.body).includes('elicitation/create'));
     assert.ok(blocked.length >= 2, JSON.stringify(blocked));
   });
