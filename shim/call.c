@@ -35,6 +35,7 @@ static struct call *call_make(struct part *p)
 	c->flight.left_tick_ms = -1;
 	waiting_init(&c->waiting);
 	obstacle_init(&c->met);
+	standing_init(c);
 	loop_timer_init(&c->look_timer, look_again);
 	return c;
 }
@@ -177,6 +178,8 @@ void call_repeat(struct call *c)
 	c->refusal = (struct refusal){ 0 };
 	c->is_recorded = c->is_unsettled = c->is_repeatable = false;
 	c->was_repeated = true;
+	standing_release(c);
+	standing_init(c);
 	call_start_over(c);
 }
 
@@ -259,6 +262,7 @@ void call_exit(struct call *c)
 	progress_end(c);
 	call_log(c);
 	obstacle_release(&c->met);
+	standing_release(c);
 	loop_timer_clear(&c->look_timer);
 	loop_timer_clear(&c->flight.stamp_timer);
 	loop_timer_clear(&c->flight.give_up_timer);

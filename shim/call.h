@@ -9,6 +9,7 @@
 #include "shim/record.h"
 #include "shim/refusal.h"
 #include "shim/rules.h"
+#include "shim/standing.h"
 #include "shim/tools.h"
 #include "shim/upstream.h"
 #include "shim/waiting.h"
@@ -57,6 +58,8 @@ struct call {
 	struct loop_timer look_timer;        /* waits: to be judged again though nothing woke it */
 	uint64_t ticket;                     /* in the backend's queue; 0 = none */
 	uint32_t ticket_epoch;
+	struct standing standing;
+	bool is_letting_go;                  /* stage limits: of what it holds, because the rules have changed */
 	struct waiting waiting;
 	struct met met;                      /* what stops it for a time */
 	struct refusal refusal;              /* reason NONE = not refused */

@@ -16,7 +16,7 @@ static const struct stage stages[] = { /* judge: writes nothing   ask: one opera
 	[STAGE_POLICY]   = { "policy",   policy_judge,   NULL,        NULL },
 	[STAGE_LIMITS]   = { "limits",   limits_judge,   limits_ask,  limits_told },
 	[STAGE_APPROVAL] = { "approval", approval_judge, NULL,        NULL },
-	[STAGE_QUEUE]    = { "queue",    queue_judge,    NULL,        NULL },
+	[STAGE_QUEUE]    = { "queue",    queue_judge,    queue_ask,   queue_told },
 	[STAGE_FORWARD]  = { "forward",  forward_judge,  forward_ask, forward_told },
 	[STAGE_FINISH]   = { "finish",   finish_judge,   finish_ask,  finish_told }, /* always reached: STOP jumps here; never NEXT or STOP itself */
 };

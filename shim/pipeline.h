@@ -27,6 +27,8 @@ void limits_ask(struct call *c, struct store *store);
 void limits_told(struct call *c);
 enum step approval_judge(struct call *c);
 enum step queue_judge(struct call *c);
+void queue_ask(struct call *c, struct store *store);
+void queue_told(struct call *c);
 enum step forward_judge(struct call *c);
 void forward_ask(struct call *c, struct store *store);
 void forward_told(struct call *c);

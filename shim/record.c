@@ -130,6 +130,10 @@ bool record_intent(const struct record_call *r, const struct record_verdicts *v,
 	put_text(&o, "executed", executed_text(EXECUTED_UNKNOWN));
 	put_int(&o, "level", 0);
 	put_claims(&o, v->claims);
+	if (v->queue_position > 0) {
+		put_int(&o, "queue_position", v->queue_position);
+		put_int(&o, "queue_wait_ms", v->queue_wait_ms);
+	}
 	put_where(&o, r);
 	put_text(&o, "session", r->session);
 	put_int(&o, "uid", (int64_t)r->uid);

@@ -24,8 +24,15 @@ void record_call_release(struct record_call *r);
 void record_arguments(struct record_call *r, struct json_value arguments, uint8_t hash[32]);
 
 /* What the stages said of a call that may be forwarded. */
-struct record_verdicts { uint64_t generation; const char *acl_rule; const struct claim_set *claims; const char *continues; /* an earlier call; NULL = none */
-                         const char *approval; /* "" = none was needed */ };
+struct record_verdicts {
+	uint64_t generation;
+	const char *acl_rule;
+	const struct claim_set *claims;
+	const char *continues;               /* an earlier call; NULL = none */
+	const char *approval;                /* "" = none was needed */
+	uint32_t queue_position;             /* when it joined; 0 = it did not queue */
+	int64_t queue_wait_ms;
+};
 
 enum outcome { OUTCOME_NONE, OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_NOT_SENT, OUTCOME_REJECTED, OUTCOME_UNKNOWN,
                OUTCOME_STOPPED /* for input: the client is to send it again */ };

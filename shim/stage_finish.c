@@ -85,6 +85,7 @@ static void ask_settle(struct call *c, struct store *store)
 		.left_tick_ms = c->flight.left_tick_ms,
 		.cooldown_ms = c->cooldown.ms,
 		.cooldown_cause = c->cooldown.cause,
+		.ticket = c->ticket,
 		.evidence = &c->evidence,
 	};
 	stays(c);

@@ -64,7 +64,15 @@ enum step forward_judge(struct call *c)
 void forward_ask(struct call *c, struct store *store)
 {
 	const struct continuation *k = c->continues;
-	struct record_verdicts v = { c->rules->generation, c->acl.rule, &c->claims, k ? k->first : NULL, c->approval[0] || !k ? c->approval : k->approval };
+	struct record_verdicts v = {
+		.generation = c->rules->generation,
+		.acl_rule = c->acl.rule,
+		.claims = &c->claims,
+		.continues = k ? k->first : NULL,
+		.approval = c->approval[0] || !k ? c->approval : k->approval,
+		.queue_position = c->ticket ? c->standing.drawn_at : 0,
+		.queue_wait_ms = c->standing.waited_ms,
+	};
 
 	assert(!c->needs_approval || c->approval[0]);
 	call_seal_evidence(c, EVIDENCE_INTENT, "allowed", record_intent(&c->record, &v, call_body(c)));
@@ -75,6 +83,8 @@ void forward_ask(struct call *c, struct store *store)
 		.terms = &c->terms,
 		.is_holding = c->is_holding,
 		.approval = c->approval,
+		.ticket = c->ticket,
+		.ticket_epoch = c->ticket_epoch,
 		.continues = k ? k->use : NULL,
 		.continues_tick = k ? k->use_tick : 0,
 		.deadline_ms = flight_ms(c),
@@ -99,6 +109,7 @@ static void committed(struct call *c)
 	struct flight *f = &c->flight;
 
 	waiting_end(c);
+	standing_release(c);
 	if (c->approval[0])
 		turn_mark_all(c->shim);         /* identical calls of this process learn that it is used */
 	f->is_committed = true;
@@ -122,6 +133,17 @@ static void rules_changed(struct call *c)
 		call_start_over(c);
 }
 
+/* Who stands in the queue lets others past and keeps its number. */
+static void limited(struct call *c)
+{
+	if (c->ticket) {
+		standing_step_aside(c, c->commit.why.retry_after_ms);
+		return;
+	}
+	refusal_set_limit(&c->refusal, c->facts.backend, &c->commit.why);
+	c->refused_at = stage_name(STAGE_LIMITS);
+}
+
 void forward_told(struct call *c)
 {
 	if (c->op.err != OK) {
@@ -133,8 +155,7 @@ void forward_told(struct call *c)
 		committed(c);
 		break;
 	case COMMIT_LIMITED:
-		refusal_set_limit(&c->refusal, c->facts.backend, &c->commit.why);
-		c->refused_at = stage_name(STAGE_LIMITS);
+		limited(c);
 		break;
 	case COMMIT_CONFIG_CHANGED:
 		rules_changed(c);
@@ -154,6 +175,10 @@ void forward_told(struct call *c)
 		break;
 	case COMMIT_TOOL_CHANGED:
 		call_start_over(c);
+		break;
+	case COMMIT_NOT_FIRST:
+	case COMMIT_PASSED_OVER:
+		standing_was_beaten(c);
 		break;
 	default:
 		call_refuse_store(c, "the store gave an answer nobody asked for");

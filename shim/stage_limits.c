@@ -63,12 +63,36 @@ static bool is_approval_needed(struct call *c)
 	return acl_approval_required(c->acl.grant, span_of(c->tool), &c->approval_rule);
 }
 
+/* It waited under a hold of its own, and the rules have changed: when the decision is the same, it goes on as it stands; else it lets go
+ * and begins anew. */
+static enum step judge_hold(struct call *c)
+{
+	struct claim_set held = c->claims;
+	uint8_t before[sizeof(c->facts.fingerprint)];
+
+	memcpy(before, c->facts.fingerprint, sizeof(before));
+	c->claims = (struct claim_set){ 0 };
+	collect_claims(c);
+	c->needs_approval = is_approval_needed(c);
+	take_fingerprint(c);
+	if (memcmp(before, c->facts.fingerprint, sizeof(before)) == 0) {
+		claims_release(&held);
+		c->has_places = true;
+		return STEP_NEXT;
+	}
+	claims_release(&c->claims);
+	c->claims = held;
+	return STEP_STORE;
+}
+
 enum step limits_judge(struct call *c)
 {
 	if (c->refusal.reason != REFUSED_NONE)
 		return STEP_STOP;
 	if (c->has_places)
 		return STEP_NEXT;
+	if (c->is_holding)
+		return judge_hold(c);
 	collect_claims(c);
 	c->needs_approval = is_approval_needed(c);
 	enum step step = c->needs_approval ? look_at_tool(c) : STEP_NEXT;
@@ -77,7 +101,7 @@ enum step limits_judge(struct call *c)
 	take_fingerprint(c);
 	if (c->needs_approval && continued_is_approved(c))
 		c->needs_approval = false;
-	return c->needs_approval || c->approval[0] ? STEP_STORE : STEP_NEXT;
+	return c->needs_approval || c->approval[0] || standing_is_needed(c) ? STEP_STORE : STEP_NEXT;
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------------------------- */
@@ -110,17 +134,34 @@ static void describe(struct call *c)
 	};
 }
 
+static void let_go(struct call *c, struct store *store)
+{
+	c->release = (struct release){ .call = &c->facts, .limits = c->claims, .approval = c->approval, .ticket = c->ticket };
+	store_release(store, &c->op, &c->release);
+}
+
+/* A person first; the ticket is drawn once that one has said yes. */
+static void ask_hold(struct call *c, struct store *store)
+{
+	c->terms = call_terms(c);
+	c->hold = (struct hold){ .call = &c->facts, .limits = c->claims, .terms = &c->terms };
+	if (c->needs_approval) {
+		describe(c);
+		c->hold.ask = &c->ask;
+	} else {
+		c->standing.terms = standing_terms(c);
+		c->hold.queue = &c->standing.terms;
+	}
+	store_hold(store, &c->op, &c->hold);
+}
+
 void limits_ask(struct call *c, struct store *store)
 {
-	if (!c->needs_approval) {               /* the rules have changed: it lets go of the one it waited for */
-		c->release = (struct release){ .call = &c->facts, .limits = c->claims, .approval = c->approval };
-		store_release(store, &c->op, &c->release);
-		return;
-	}
-	describe(c);
-	c->terms = call_terms(c);
-	c->hold = (struct hold){ .call = &c->facts, .limits = c->claims, .terms = &c->terms, .ask = &c->ask };
-	store_hold(store, &c->op, &c->hold);
+	c->is_letting_go = c->is_holding || (!c->needs_approval && c->approval[0]);
+	if (c->is_letting_go)
+		let_go(c, store);
+	else
+		ask_hold(c, store);
 }
 
 /* ---- told ---------------------------------------------------------------------------------------------------------------------------- */
@@ -142,14 +183,26 @@ static void attached(struct call *c)
 	turn_mark_all(c->shim);                 /* it may have put an end to one that other calls here wait for */
 }
 
-static void told_ask(struct call *c)
+static void queued(struct call *c)
+{
+	c->ticket = c->hold.ticket;
+	c->ticket_epoch = c->hold.epoch;
+	c->standing.approval[0] = '\0';
+	c->is_holding = c->has_places = true;
+}
+
+static void told_hold(struct call *c)
 {
 	switch ((enum hold_answer)c->op.answer) {
 	case HELD:
+		call_refuse_store(c, "the store gave an answer nobody asked for");
+		break;
 	case HELD_QUEUED:
 	case HELD_RESUMED:
+		queued(c);
+		break;
 	case HOLD_QUEUE_FULL:
-		call_refuse_store(c, "the store gave an answer nobody asked for");
+		standing_refuse_full(c, &c->hold.full);
 		break;
 	case HELD_ASKED:
 	case HELD_ATTACHED:
@@ -184,12 +237,20 @@ static void told_ask(struct call *c)
 	}
 }
 
+static void has_let_go(struct call *c)
+{
+	c->approval[0] = '\0';
+	c->ticket = 0;
+	c->is_holding = false;
+	standing_release(c);
+}
+
 void limits_told(struct call *c)
 {
 	if (c->op.err != OK)
 		call_refuse_store(c, err_text(c->op.err));
-	else if (c->needs_approval)
-		told_ask(c);
+	else if (c->is_letting_go)
+		has_let_go(c);
 	else
-		c->approval[0] = '\0';
+		told_hold(c);
 }

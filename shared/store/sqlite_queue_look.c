@@ -234,6 +234,7 @@ static void place_by_slots(const struct slots *l, const struct own *own, struct 
 		out->ready_ms = own->why.until_ms;
 	else if (out->position == 1)
 		out->ready_ms = l->ready_ms;
+	out->is_eligible = own->is_eligible;
 	out->may_start = own->is_eligible && out->position == 1 && l->ready_ms == 0;
 	out->is_first_due = out->position > 1 && l->ready_ms == 0;
 }

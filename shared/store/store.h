@@ -196,6 +196,7 @@ void store_release(struct store *s, struct op *op, struct release *r);
 #define QUEUE_AHEAD_MAX 4
 struct queue_place {
 	uint32_t position;                      /* 1 = next; only those that are eligible before it count */
+	bool is_eligible;                       /* nothing stops it, and it was not put aside */
 	bool may_start;                         /* first of the eligible, a slot is free and its delay is over: ask the commit point */
 	int64_t ready_ms;                       /* first of the eligible: until its slot's delay is over; not eligible: until it is; -1 = not known */
 	int64_t eta_ms;                         /* honest guess until its start, by delays and what operations took lately; -1 = unknown */

@@ -105,7 +105,6 @@ agents:
   });
 
   for (const [what, rules] of Object.entries({
-    'a queue': { more: 'queue: { demo: { enabled: true, delay_min: 0s, delay_max: 0s } }\n' },
     'a policy': { more: 'policies: [ { name: p, priority: 1, mode: allow, tool: ["*"] } ]\n' },
   })) {
     test(`a call that needs ${what} is refused with a sentence, never let through`, async (t) => {
