@@ -20,7 +20,8 @@ CREATE TABLE ticket (
   owner INTEGER NOT NULL, tenant TEXT NOT NULL, agent TEXT NOT NULL, tool TEXT NOT NULL, args_hash BLOB NOT NULL,
   approval TEXT NOT NULL DEFAULT '',     -- which it carries; that one does not expire meanwhile
   keys TEXT NOT NULL,                    -- limit keys of its hold, joined by U+001E: who removes it knows no config
-  state TEXT NOT NULL CHECK (state IN ('WAITING','PARKED','FORWARDING')),  -- PARKED: the call was answered "queued"
+  -- OR instead of IN: see audit.kind (001). PARKED: the call was answered "queued"
+  state TEXT NOT NULL CHECK (state = 'WAITING' OR state = 'PARKED' OR state = 'FORWARDING'),
   epoch INTEGER NOT NULL DEFAULT 1,      -- bumped when passed over; a commit naming an older epoch fails
   keep_ms INTEGER NOT NULL DEFAULT 0,    -- PARKED: so long after its turn has come do number and hold stay (keep_place),
   keep_until_tick INTEGER,               -- and until when; NULL: its turn has not come
@@ -35,7 +36,8 @@ CREATE INDEX ticket_parked ON ticket(tenant, agent, backend, tool, args_hash) WH
 CREATE TABLE approval (
   id TEXT PRIMARY KEY,
   short TEXT NOT NULL UNIQUE,            -- what people read, APR-7F3K; never given twice, so that an old message cannot mean a new one
-  state TEXT NOT NULL CHECK (state IN ('PENDING','APPROVED','REJECTED','EXPIRED','CANCELLED','CONSUMED')),
+  state TEXT NOT NULL CHECK (state = 'PENDING' OR state = 'APPROVED' OR state = 'REJECTED' OR state = 'EXPIRED' OR
+                              state = 'CANCELLED' OR state = 'CONSUMED'),
   tenant TEXT NOT NULL, agent TEXT NOT NULL, level INTEGER NOT NULL, uid INTEGER NOT NULL, client TEXT NOT NULL,
   backend TEXT NOT NULL, tool TEXT NOT NULL,
   args TEXT NOT NULL,                    -- canonical JSON: all of it, for what cannot be shown cannot be approved
