@@ -1,7 +1,10 @@
 // Waiting: a call that must wait longer than its client does is answered before; nothing runs while its client is away.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { holdGate, noFailpoints } from '../fault/ledger/points.mjs';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { modern } from '../lib/modern_client.mjs';
@@ -230,5 +233,50 @@ describe('a call under a brake', suite, () => {
     assert.equal(backend.arrivals.length, 0);
     assert.equal((await place.ctl(['resume'])).code, 0);
     assertSaid(await answer, 'x');
+  });
+});
+
+describe('a deferral that is not on record yet', suite, () => {
+  /** A call of this session that is to be told to come again, while somebody else has the gate. */
+  async function untold(t) {
+    const all = await setUp(t, { ...asks(), agent: `hold_max: ${3 * patience}s` }, { open: false });
+    const log = path.join(all.place.dir, 'points');
+    const shim = await openShim(all.place, { env: { AEGIS_FAILPOINT_LOG: log } });
+    const answer = shim.call('publish', {}, { id: 'x', within: 60_000 * patience });
+    const [one] = await pending(all.place);
+    const letGo = await holdGate({ place: all.place, t });
+    await until(() => readFileSync(log, 'utf8').includes('finish.releasing'), { what: 'the deferral waiting for the gate' });
+    return { ...all, shim, answer, one, letGo };
+  }
+
+  test('is none when its client cancels first: that is what goes on record', { skip: noFailpoints }, async (t) => {
+    const { backend, place, shim, one, answer, letGo } = await untold(t);
+    answer.catch(() => {});
+    shim.notify('notifications/cancelled', { requestId: 'x' });
+    assert.ok((await shim.request('ping')).result);
+    await letGo();
+    const row = await until(async () => (await ends(place))[0], { what: 'the row', every: 50 });
+    assert.equal(row.verdict, 'cancelled');
+    assert.match(row.body.message, /the client ended the call/);
+    assert.equal(shim.lines.some((line) => line.includes('"x"')), false);
+    await approve(place, one.id);
+    assertSaid(await shim.call('publish'), 'done');
+    assert.equal(backend.arrivals.length, 1);
+  });
+
+  test('is told all the same when the store takes nothing, and goes on record when it does', { skip: noFailpoints }, async (t) => {
+    const { backend, place, shim, one, answer, letGo } = await untold(t);
+    assertDeferred(await answer, 'require_approval');
+    assert.equal((await shim.call('echo')).error.data.reason, 'store', 'what is not on record stands before everything new');
+    await letGo();
+    const row = await until(async () => (await ends(place)).find((each) => each.verdict === 'deferred'), { what: 'the row', every: 50 });
+    assert.equal(row.body.approval, one.short);
+    await approve(place, one.id);
+    const repeated = await until(async () => {
+      const said = await shim.call('publish');
+      return said.result ? said : null;
+    }, { what: 'the store being taken for well again' });
+    assertSaid(repeated, 'done');
+    assert.equal(backend.arrivals.length, 1);
   });
 });
