@@ -61,6 +61,7 @@ static const char *by_whom(enum limit_scope s)
 	case LIMIT_AGENT:      return "by this agent over all its backends";
 	case LIMIT_UID:        return "by this user";
 	case LIMIT_GLOBAL:     return "by all agents together";
+	case LIMIT_LOOP:       break;
 	}
 	return "";
 }
@@ -97,21 +98,40 @@ static void write_subject(char *out, size_t size, const char *backend, const str
 		snprintf(out, size, "all tools of backend %.64s", backend);
 }
 
+static void say_rate(struct refusal *r, const char *backend, const struct limit_refusal *c, const char *window, const char *wait)
+{
+	char subject[200];
+	bool is_known = c->retry_after_ms >= 0;
+
+	write_subject(subject, sizeof(subject), backend, c->claim);
+	refusal_set(r, c->is_held ? REFUSED_HELD : REFUSED_RATE,
+	            "rate limit for %s: %u of %u calls in %s %s %s; next free %s%s. The call was not executed.", subject,
+	            c->used + c->held, c->claim->max_count, window, c->is_held ? "held for waiting calls" : "used",
+	            by_whom(c->claim->scope), is_known ? "in " : "when one of them ends", is_known ? wait : "");
+	snprintf(r->rule, sizeof(r->rule), "rate limit %.128s %u/%s", c->claim->tool, c->claim->max_count, window);
+}
+
+static void say_loop(struct refusal *r, const struct limit_refusal *c, const char *window, const char *wait)
+{
+	refusal_set(r, REFUSED_LOOP, "exactly this call, with these arguments, was made %u times within %s, which looks like a loop: it is not "
+	            "made again for %s. Do something else, or find out why its answer does not help. The call was not executed.",
+	            c->used + c->held, window, wait);
+	snprintf(r->rule, sizeof(r->rule), "loop.max_repeats %u/%s", c->claim->max_count, window);
+}
+
 void refusal_set_limit(struct refusal *r, const char *backend, const struct limit_refusal *c)
 {
-	char subject[200], wait[REFUSAL_WAIT_SIZE], window_text[48];
+	char wait[REFUSAL_WAIT_SIZE], window_text[48];
 	struct buf window;
 
 	buf_init(&window, sizeof(window_text) - 1);
 	snprintf(window_text, sizeof(window_text), "%s", limit_write_duration(&window, c->claim->window_ms) ? window.data : "?");
 	buf_release(&window);
-	write_subject(subject, sizeof(subject), backend, c->claim);
 	refusal_wait_text(wait, c->retry_after_ms);
-	refusal_set(r, c->is_held ? REFUSED_HELD : REFUSED_RATE,
-	            "rate limit for %s: %u of %u calls in %s %s %s; next free in %s. The call was not executed.", subject,
-	            c->used + c->held, c->claim->max_count, window_text, c->is_held ? "held for waiting calls" : "used",
-	            by_whom(c->claim->scope), wait);
-	snprintf(r->rule, sizeof(r->rule), "rate limit %.128s %u/%s", c->claim->tool, c->claim->max_count, window_text);
+	if (c->claim->scope == LIMIT_LOOP)
+		say_loop(r, c, window_text, wait);
+	else
+		say_rate(r, backend, c, window_text, wait);
 	r->retry_after_ms = c->retry_after_ms;
 	r->has_limit = true;
 	r->limit.scope = limit_scope_text(c->claim->scope);

@@ -31,13 +31,19 @@ static bool has_place(const struct call *c)
 	return !c->flight.is_committed && (c->is_holding || c->ticket != 0 || c->approval[0]);
 }
 
+/* The backend proved that it did not run, and why it did not is out of the way. */
+static bool is_repeating(const struct call *c)
+{
+	return c->is_repeatable && !c->is_dropped && !c->is_replied && c->shim->ending.phase == ENDING_NOT;
+}
+
 enum step finish_judge(struct call *c)
 {
 	waiting_end(c);
 	c->has_row = has_row(c);
 	if (c->has_row || has_place(c))
 		return STEP_STORE;
-	if (c->is_repeatable && !c->is_dropped && !c->is_replied && c->shim->ending.phase == ENDING_NOT) {
+	if (is_repeating(c)) {
 		call_repeat(c);
 		turn_mark(&c->shim->turn, c);
 	} else {
@@ -81,6 +87,7 @@ static void ask_settle(struct call *c, struct store *store)
 		.call = &c->facts,
 		.limits = c->claims,
 		.is_refund = is_refund(c),
+		.is_void = is_repeating(c),
 		.is_unknown = c->outcome.kind == OUTCOME_UNKNOWN,
 		.left_tick_ms = c->flight.left_tick_ms,
 		.cooldown_ms = c->cooldown.ms,

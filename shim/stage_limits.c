@@ -4,12 +4,26 @@
 #include "shim/call.h"
 #include "shim/shim.h"
 
+static struct limit_subject subject_of(const struct call *c)
+{
+	return (struct limit_subject){ c->facts.tenant, c->facts.agent, c->facts.backend, (int64_t)c->shim->uid, span_of(c->tool) };
+}
+
 static void collect_claims(struct call *c)
 {
-	struct limit_subject who = { c->facts.tenant, c->facts.agent, c->facts.backend, (int64_t)c->shim->uid, span_of(c->tool) };
+	struct limit_subject who = subject_of(c);
 
 	claims_release(&c->claims);
 	claims_collect(c->rules->config, &who, &c->claims);
+}
+
+/* A person who approves sees for himself that it is asked for again. */
+static void guard_against_loops(struct call *c)
+{
+	struct limit_subject who = subject_of(c);
+
+	if (!c->needs_approval)
+		claims_add_loop(c->rules->config, &who, c->facts.args_hash, &c->claims);
 }
 
 /* ---- what the decision stands on --------------------------------------------------------------------------------------------------- */
@@ -99,6 +113,7 @@ enum step limits_judge(struct call *c)
 	if (step != STEP_NEXT)
 		return step;
 	take_fingerprint(c);
+	guard_against_loops(c);
 	if (c->needs_approval && continued_is_approved(c))
 		c->needs_approval = false;
 	return c->needs_approval || c->approval[0] || standing_is_needed(c) ? STEP_STORE : STEP_NEXT;

@@ -38,7 +38,5 @@ enum step policy_judge(struct call *c)
 		return refuse_feature(c, REFUSED_ROOM, "require_room");
 	if (room_of(c))
 		return refuse_feature(c, REFUSED_ROOM, "rooms");
-	if (f->loop_max_repeats > 0)
-		return refuse_feature(c, REFUSED_LOOP, "loop.max_repeats");
 	return STEP_NEXT;
 }

@@ -436,7 +436,7 @@ static const struct config_table limits_table = { KEYS(limits_keys) };
 
 static const struct config_key loop_keys[] = {
 	{ "max_repeats", CONFIG_INT, AT(loop_max_repeats), .min = 0, .max = 1000000, .fallback = "0",
-	  .doc = "Identical calls of one session before they are refused; 0: off." },
+	  .doc = "Identical calls of one agent within window before the next is refused; 0: off. Calls that need an approval do not count." },
 	{ "window", CONFIG_DURATION, AT(loop_window_ms), .min = 1, .max = 30 * DAY, .fallback = "5m",
 	  .doc = "Time in which repeats are counted." },
 };

@@ -1,5 +1,6 @@
 #include "domain/limits.h"
 #include <inttypes.h>
+#include "base/id.h"
 #include "base/xalloc.h"
 #include "domain/pattern.h"
 
@@ -12,6 +13,7 @@ const char *limit_scope_text(enum limit_scope s)
 		[LIMIT_AGENT] = "agent, all backends",
 		[LIMIT_UID] = "user",
 		[LIMIT_GLOBAL] = "global",
+		[LIMIT_LOOP] = "loop",
 	};
 	return texts[s];
 }
@@ -101,6 +103,31 @@ void claims_collect(const struct config *c, const struct limit_subject *who, str
 		collect_of_queue(&to, queue);
 }
 
+/* The hash comes first: keys that follow one another belong to nobody in particular, so that whoever comes sweeps old ones anywhere. */
+void claims_add_loop(const struct config *c, const struct limit_subject *who, const uint8_t args_hash[32], struct claim_set *set)
+{
+	char hex[2 * 32 + 1];
+
+	if (c->loop_max_repeats <= 0)
+		return;
+	hex_encode(hex, args_hash, 32);
+	claim_append(set, (struct limit_claim){
+		.key = xasprintf(LIMITS_LOOP_PREFIX "%s" KEY_SEPARATOR "%s" KEY_SEPARATOR "%s" KEY_SEPARATOR "%s" KEY_SEPARATOR "%.*s",
+			hex, who->tenant, who->agent, who->backend, SPAN_ARGS(who->tool)),
+		.scope = LIMIT_LOOP,
+		.who = who->agent,
+		.backend = who->backend,
+		.tool = "",
+		.window_ms = c->loop_window_ms,
+		.max_count = (uint32_t)c->loop_max_repeats,
+	});
+}
+
+bool limit_is_loop(const char *key)
+{
+	return strncmp(key, LIMITS_LOOP_PREFIX, sizeof(LIMITS_LOOP_PREFIX) - 1) == 0;
+}
+
 /* agent NULL: any agent. */
 static bool agent_meets(const struct config *c, const char *agent, const char *backend)
 {
@@ -140,8 +167,8 @@ void claims_release(struct claim_set *s)
 bool claims_need_full(const struct claim_set *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].window_ms > LIMITS_FULL_ABOVE_MS)
-			return true;
+		if (s->v[i].scope != LIMIT_LOOP && s->v[i].window_ms > LIMITS_FULL_ABOVE_MS)
+			return true; /* a loop guard may forget a second of calls at a loss of power */
 	return false;
 }
 

@@ -136,6 +136,8 @@ bool limits_admit(struct store *s, const struct admission *a);   /* all windows 
 struct uses { const char *call; char *keys; int64_t tick; };
 void uses_stamp(struct store *s, struct uses *u, int64_t tick);
 void uses_refund(struct store *s, struct uses *u);
+/* The same, but what counts every call whatever comes of it stays, and is stamped if it is open. */
+void uses_give_back(struct store *s, struct uses *u, int64_t tick);
 MUST_USE bool claims_join_keys(const struct claim_set *claims, struct buf *out);
 void holds_drop_of(struct store *s, uint32_t owner);
 

@@ -216,12 +216,12 @@ static void settle_uses(struct store *s, struct settle *e, struct flight *f)
 	bool is_open = f->stamped_tick == 0;
 	struct uses u = { e->call->id, f->keys, is_open ? TICK_OPEN : f->stamped_tick };
 
-	if (e->is_refund) {
-		uses_refund(s, &u);
-		return;
-	}
 	e->use_tick = is_open ? left_tick(s, e->left_tick_ms, f->started_tick) : f->stamped_tick;
-	if (is_open)
+	if (e->is_void)
+		uses_refund(s, &u);
+	else if (e->is_refund)
+		uses_give_back(s, &u, e->use_tick);
+	else if (is_open)
 		uses_stamp(s, &u, e->use_tick);
 }
 

@@ -2,11 +2,14 @@
  * count of the entries in it (live) with the mark up to which those that left were subtracted. */
 #include "store/sqlite.h"
 #include "base/failpoint.h"
+#include "base/xalloc.h"
 
 #define GUARD_MS       50                   /* free when now - stamp > W + 50 ms */
 #define KEPT_MS        (24 * 3600 * 1000LL) /* history an edited limit finds */
 #define FORGET_EVERY   16                   /* admissions between two looks for old entries, */
 #define FORGET_AT_ONCE 64                   /* and how many go then: each operation stays short */
+#define SWEEP_EVERY    4                    /* admissions under a loop guard between two sweeps of keys nobody comes back to, */
+#define SWEEP_AT_ONCE  16                   /* and how many keys are looked at: four for each that is added */
 
 /* Entries with tick <= this have left a window of that length. */
 static int64_t mark_of(const struct store *s, int64_t window_ms)
@@ -64,9 +67,11 @@ static void window_move(struct store *s, struct window *w)
 			BIND(text(w->key), num(w->window_ms), num(w->live), num(w->from_tick)));
 }
 
-/* Until when the window counts as full whatever is recorded, because records were lost. */
-static int64_t closed_for_ms(const struct store *s, int64_t window_ms)
+/* Until when the window counts as full whatever is recorded, because records were lost. A loop guard promises nothing about them. */
+static int64_t closed_for_ms(const struct store *s, const char *key, int64_t window_ms)
 {
+	if (limit_is_loop(key))
+		return 0;
 	int64_t since = s->meta.full_tick;
 
 	if (window_ms <= LIMITS_FULL_ABOVE_MS && s->meta.lost_tick > since)
@@ -86,21 +91,34 @@ static int64_t retry_after_ms(struct store *s, const struct window *w, uint32_t 
 	return tick < 0 ? -1 : ms_until_left(s, tick, w->window_ms);
 }
 
+/* Until the first of its holds runs out by itself; -1 when none is known to: those of calls in a queue. */
+static int64_t first_hold_ends_ms(struct store *s, const char *key)
+{
+	int64_t tick = db_number(&s->db, SQL_HOLD_ENDS, -1, BIND(text(key)));
+
+	if (tick < 0)
+		return -1;
+	return tick > s->now.tick_ms ? tick - s->now.tick_ms : 0;
+}
+
 static bool fits(struct store *s, const struct limit_claim *c, struct limit_refusal *why)
 {
 	struct window w = { .key = c->key, .window_ms = c->window_ms };
 
-	int64_t closed_ms = closed_for_ms(s, c->window_ms);
+	int64_t closed_ms = closed_for_ms(s, c->key, c->window_ms);
 	window_move(s, &w);
 	if (closed_ms == 0 && w.live < c->max_count)
 		return true;
 	int64_t held = entries_between(s, c->key, TICK_OPEN, TICK_HELD);
+	bool is_held = held >= c->max_count && closed_ms == 0;
 	*why = (struct limit_refusal){
 		.claim = c,
 		.used = (uint32_t)(w.live - held),
 		.held = (uint32_t)held,
-		.is_held = held >= c->max_count && closed_ms == 0,
-		.retry_after_ms = closed_ms > 0 ? closed_ms : retry_after_ms(s, &w, c->max_count),
+		.is_held = is_held,
+		.retry_after_ms = closed_ms > 0 ? closed_ms
+				  : is_held     ? first_hold_ends_ms(s, c->key)
+						: retry_after_ms(s, &w, c->max_count),
 	};
 	return false;
 }
@@ -195,6 +213,39 @@ static void forget_old(struct store *s, const char *key)
 	db_run(&s->db, SQL_ENTRY_FORGET, BIND(text(key), num(up_to), num(FORGET_AT_ONCE)));
 }
 
+/* Every call with other arguments has a key of its own in a loop guard. Those whose entries have left all their windows go whole. */
+struct sweep {
+	char *keys[SWEEP_AT_ONCE];
+	int64_t longest_ms[SWEEP_AT_ONCE];
+	size_t n;
+};
+
+static void find_keys(struct store *s, const char *after, struct sweep *out)
+{
+	CLEANUP(db_end)
+	sqlite3_stmt *q = db_start(&s->db, SQL_LOOP_KEYS, BIND(text(after), num(SWEEP_AT_ONCE)));
+
+	for (out->n = 0; out->n < SWEEP_AT_ONCE && db_row(&s->db, q); out->n++) {
+		out->keys[out->n] = xstrdup(column_text(q, 0));
+		out->longest_ms[out->n] = sqlite3_column_int64(q, 1);
+	}
+}
+
+static void sweep_loops(struct store *s, const char *after)
+{
+	struct sweep found;
+
+	find_keys(s, after, &found);
+	for (size_t i = 0; i < found.n; i++) {
+		const char *key = found.keys[i];
+		if (entries_between(s, key, mark_of(s, found.longest_ms[i]), INT64_MAX) == 0) {
+			db_run(&s->db, SQL_KEY_FORGET, BIND(text(key)));
+			db_run(&s->db, SQL_KEY_FORGET_WINDOWS, BIND(text(key)));
+		}
+		free(found.keys[i]);
+	}
+}
+
 static void take_place(struct store *s, const struct admission *a, const char *key)
 {
 	struct entry held = { .call = a->holder, .tick = TICK_HELD };
@@ -214,13 +265,16 @@ bool limits_admit(struct store *s, const struct admission *a)
 	/* The dead are looked for only when they matter. */
 	if (!all_fit(s, a) && (reap(s) == 0 || !all_fit(s, a)))
 		return false;
-	bool is_forgetting = s->admitted_n++ % FORGET_EVERY == 0;
+	bool is_forgetting = s->admitted_n % FORGET_EVERY == 0, is_sweeping = s->admitted_n % SWEEP_EVERY == 0;
+	s->admitted_n++;
 	for (size_t i = 0; i < a->claims->n; i++) {
 		if (!is_first_of_key(a->claims, i))
 			continue;
 		take_place(s, a, a->claims->v[i].key);
 		if (is_forgetting)
 			forget_old(s, a->claims->v[i].key);
+		if (is_sweeping && a->claims->v[i].scope == LIMIT_LOOP)
+			sweep_loops(s, a->claims->v[i].key);
 	}
 	return true;
 }
@@ -254,15 +308,29 @@ static const char *next_key(char **rest)
 	return key;
 }
 
-void uses_stamp(struct store *s, struct uses *u, int64_t tick)
+static void stamp(struct store *s, const struct uses *u, const char *key, int64_t tick)
 {
 	bool is_late = s->now.tick_ms - tick > GUARD_MS; /* else no mark can have passed it */
-
 	struct entry from = { .call = u->call, .tick = u->tick }, to = { .call = u->call, .tick = tick };
 
+	if (entry_move(s, key, from, to) && is_late)
+		db_run(&s->db, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
+}
+
+void uses_stamp(struct store *s, struct uses *u, int64_t tick)
+{
 	for (const char *key; (key = next_key(&u->keys));)
-		if (entry_move(s, key, from, to) && is_late)
-			db_run(&s->db, SQL_WINDOW_PASSED, BIND(text(key), num(tick)));
+		stamp(s, u, key, tick);
+}
+
+void uses_give_back(struct store *s, struct uses *u, int64_t tick)
+{
+	for (const char *key; (key = next_key(&u->keys));) {
+		if (!limit_is_loop(key))
+			entry_drop(s, key, u->tick, u->call);
+		else if (u->tick == TICK_OPEN)
+			stamp(s, u, key, tick);
+	}
 }
 
 void uses_refund(struct store *s, struct uses *u)
@@ -297,7 +365,7 @@ void holds_drop_of(struct store *s, uint32_t owner)
 static void show(struct store *s, struct limit_row *row)
 {
 	struct window w = { .key = row->key, .window_ms = row->window_ms };
-	int64_t closed_ms = closed_for_ms(s, row->window_ms);
+	int64_t closed_ms = closed_for_ms(s, row->key, row->window_ms);
 
 	window_look(s, &w);
 	int64_t held = entries_between(s, row->key, TICK_OPEN, TICK_HELD);

@@ -65,6 +65,13 @@
 	SQL(ENTRY_DROP,      "DELETE FROM limit_entry WHERE key = ?1 AND tick = ?2 AND call = ?3")                              \
 	SQL(ENTRY_FORGET,    "DELETE FROM limit_entry WHERE (key, tick, call) IN (SELECT key, tick, call FROM limit_entry"      \
 	                     " WHERE key = ?1 AND tick <= ?2 ORDER BY tick LIMIT ?3)")                                          \
+	SQL(HOLD_ENDS,       "SELECT ifnull(min(a.expires_tick), -1) FROM limit_entry AS e JOIN approval AS a ON a.id = e.call"  \
+	                     " WHERE e.key = ?1 AND e.tick = 9223372036854775807 AND e.owner = -1"                              \
+	                     " AND a.state IN ('PENDING','APPROVED') AND a.frozen_tick IS NULL")                                \
+	SQL(LOOP_KEYS,       "SELECT key, max(window_ms) FROM limit_window WHERE key > ?1 AND key < 'loop ' GROUP BY key"       \
+	                     " ORDER BY key LIMIT ?2")                                                                          \
+	SQL(KEY_FORGET,      "DELETE FROM limit_entry WHERE key = ?1")                                                          \
+	SQL(KEY_FORGET_WINDOWS, "DELETE FROM limit_window WHERE key = ?1")                                                      \
 	SQL(HELD_TAKE,       "UPDATE limit_window SET live = live - (SELECT count(*) FROM limit_entry AS e WHERE e.owner = ?1"   \
 	                     " AND e.tick = 9223372036854775807 AND e.key = limit_window.key) WHERE key IN (SELECT key"         \
 	                     " FROM limit_entry WHERE owner = ?1 AND tick = 9223372036854775807)")                              \

@@ -90,7 +90,7 @@ void store_config_put(struct store *s, struct op *op, struct config_put *p);    
 
 /* ---- limits ---------------------------------------------------------------------------------------------------------------- */
 /* Of the window that stays full longest. retry_after_ms: the earliest possible time if all that wait or run stay; -1 = only the end
- * of one of them frees a place. is_held: holds alone fill it. */
+ * of one of them frees a place. is_held: holds alone fill it; then until the first of them runs out, as an approval does. */
 struct limit_refusal { const struct limit_claim *claim; uint32_t used, held; int64_t retry_after_ms; bool is_held; };
 struct call_facts {
 	char id[ID_SIZE];
@@ -343,7 +343,8 @@ void store_stamp(struct store *s, struct op *op, struct stamp *st);
 struct settle {
 	const struct call_facts *call;
 	struct claim_set limits;
-	bool is_refund;                         /* gives the places back */
+	bool is_refund;                         /* gives the places back; a loop guard counts it all the same */
+	bool is_void;                           /* as if it had never been: the same call goes once more through a commit of its own */
 	bool is_unknown;                        /* recorded as UNKNOWN */
 	int64_t left_tick_ms;                   /* -1: not known, the time of settling counts */
 	uint64_t ticket;                        /* 0: none; its slot is free after a delay drawn now */

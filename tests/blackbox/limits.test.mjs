@@ -145,54 +145,139 @@ agents:
     }
   });
 
-  const failures = {
+  // What becomes of a place, by how the call ended: DESIGN.md section 2, line by line. told: what the agent is told.
+  const rpcError = (id) => JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32000, message: 'no' } });
+  const JSON_TYPE = { 'content-type': 'application/json' };
+  const failed = (answer) => assert.ok(answer.error ? ![CODE.limited, CODE.unknown].includes(answer.error.code) : answer.result.isError, answer.line);
+  const lost = (answer) => assertRefused(answer, CODE.unknown, { executed: 'unknown' });
+  const given = {
     'isError: true': (x) => x.say('did not work', { isError: true }),
     'a JSON-RPC error': (x) => x.error(-32011, 'backend says no'),
     'HTTP 400': (x) => x.send(400, 'no'),
-    'HTTP 403 with a JSON-RPC error': (x) => x.send(403, JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message: 'no' } }), { 'content-type': 'application/json' }),
-    'HTTP 500 with a JSON-RPC error': (x) => x.send(500, JSON.stringify({ jsonrpc: '2.0', id: x.message.id, error: { code: -32000, message: 'no' } }), { 'content-type': 'application/json' }),
+    'HTTP 401': (x) => x.send(401, 'no'),
+    'HTTP 403 with a JSON-RPC error': (x) => x.send(403, rpcError(null), JSON_TYPE),
+    'HTTP 405': (x) => x.send(405),
+    'HTTP 413': (x) => x.send(413),
+    'HTTP 429': (x) => x.send(429, '', { 'retry-after': '0' }),
+    'HTTP 500 with a JSON-RPC error': (x) => x.send(500, rpcError(x.message.id), JSON_TYPE),
+    'a JSON-RPC error on an event stream': (x) => { x.stream(); x.event(rpcError(x.message.id)); x.end(); },
   };
-  for (const [what, fail] of Object.entries(failures)) {
-    test(`${what} gives the place back`, async (t) => {
-      const { backend, place } = await setUp(t, {
-        grant: 'rate_limits: { echo: {window: 1h, max_count: 2} }', more: 'queue: { demo: { global_rate_limits: { echo: {window: 1h, max_count: 2} } } }\n',
-      });
+  const kept = {
+    'HTTP 500': (x) => x.send(500, 'oops'),
+    'HTTP 502 with JSON that is no JSON-RPC': (x) => x.send(502, '{"error":"bad gateway"}', JSON_TYPE),
+    'HTTP 503': (x) => x.send(503, 'busy'),
+    'HTTP 408': (x) => x.send(408, ''),
+    'an answer that cannot be read': (x) => x.json('{"jsonrpc":"2.0","id":1,"result":'),
+    'an answer to somebody else': (x) => x.json('{"jsonrpc":"2.0","id":"nobody","result":{"content":[]}}'),
+    'an empty 200': (x) => x.send(200, '', JSON_TYPE),
+    'a reset': (x) => x.reset(),
+    'half an answer': (x) => {
+      x.res.writeHead(200, { ...JSON_TYPE, 'content-length': '1000' });
+      x.res.write('{"jsonrpc":"2.0",', () => x.reset());
+    },
+    'a stream that ends early': (x) => { x.stream(); x.end(); },
+    'no answer in time': () => {},
+  };
+  const twoEach = {
+    grant: 'rate_limits: { echo: {window: 1h, max_count: 2} }', agent: 'rate_limits: { "*": {window: 1h, max_count: 2} }',
+    more: `queue: { demo: { global_rate_limits: { "e*": {window: 1h, max_count: 2} } } }
+principals: { "uid:${process.getuid()}": { agents: [one], rate_limits: { echo: {window: 1h, max_count: 2} } } }
+`,
+  };
+  const impatient = (backend, rules) => simpleRules(backend.url, rules).replace(/ }\n/, ', timeout: 2s }\n');
+  const used = async (place) => {
+    const { code, stdout, stderr } = await place.ctl(['limits', '--json']);
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout).map((row) => row.used + row.held);
+  };
+  for (const [countFailures, back, what, fail] of [
+    ...Object.entries(given).map((row) => [false, true, ...row]), ...Object.entries(kept).map((row) => [false, false, ...row]),
+    ...Object.entries(given).map((row) => [true, false, ...row]), [true, false, 'a reset', kept['a reset']],
+  ]) {
+    test(`${what}${countFailures ? ' under count_failures' : ''} ${back ? 'gives the place back' : 'does not give the place back'}, in every scope`, async (t) => {
+      const { backend, place } = await setUp(t, {});
+      place.writeRules(impatient(backend, { ...twoEach, more: `${twoEach.more}limits: { count_failures: ${countFailures} }\n` }));
       const shim = await openShim(place);
       backend.onCall.echo = fail;
-      for (let n = 0; n < 5; n++) {
-        const answer = await shim.call('echo', { n });
-        assert.ok(answer.error ? answer.error.code !== CODE.limited : answer.result.isError, answer.line);
-      }
+      const tell = what in given ? failed : lost;
+      for (let n = 0; n < (back ? 3 : 2); n++) tell(await shim.call('echo', { n }));
+      assert.deepEqual(await used(place), back ? [0, 0, 0, 0] : [2, 2, 2, 2]);
       delete backend.onCall.echo;
-      for (let n = 0; n < 2; n++) assert.ok((await shim.call('echo', { n, good: true })).result);
+      for (let n = 0; n < (back ? 2 : 0); n++) assert.ok((await shim.call('echo', { n, good: true })).result);
       assertRefused(await shim.call('echo', { n: 3 }), CODE.limited);
-      assert.equal(backend.arrivals.length, 7);
+      assert.equal(backend.arrivals.length, back ? 5 : 2);
     });
   }
 
-  const unknowns = {
-    'HTTP 500': (x) => x.send(500, 'oops'),
-    'HTTP 408': (x) => x.send(408, ''),
-    'an answer that cannot be read': (x) => x.json('{"jsonrpc":"2.0","id":1,"result":'),
-    'a reset': (x) => x.reset(),
-  };
-  for (const [what, fail] of Object.entries(unknowns)) {
-    test(`${what} does not give the place back`, async (t) => {
-      const { backend, place } = await setUp(t, { grant: 'rate_limits: { echo: {window: 1h, max_count: 2} }' });
-      const shim = await openShim(place);
-      backend.onCall.echo = fail;
-      for (let n = 0; n < 2; n++) assertRefused(await shim.call('echo', { n }), CODE.unknown, { executed: 'unknown' });
-      assertRefused(await shim.call('echo', { n: 2 }), CODE.limited);
-      assert.equal(backend.arrivals.length, 2);
+  test('no byte left: the place is given back, whatever count_failures says', async (t) => {
+    const { backend, place } = await setUp(t, { ...twoEach, more: `${twoEach.more}limits: { count_failures: true }\n` });
+    const shim = await openShim(place);
+    assert.ok((await shim.call('echo')).result);
+    const { port } = backend;
+    await backend.stop();
+    for (let n = 0; n < 3; n++) assertRefused(await shim.call('echo', { n }), CODE.unreachable, { executed: 'no' });
+    assert.deepEqual(await used(place), [1, 1, 1, 1]);
+    await backend.start(port);
+    assert.ok((await shim.call('echo')).result);
+    assertRefused(await shim.call('echo'), CODE.limited);
+  });
+
+  test('death after the commit point does not give the place back; death before it leaves none taken', async (t) => {
+    const { backend, place } = await setUp(t, twoEach);
+    const victim = await openShim(place);
+    const arrived = new Promise((resolve) => { backend.onCall.echo = resolve; });
+    victim.call('echo').catch(() => {});
+    await arrived;
+    victim.kill('SIGKILL');
+    await victim.exited;
+    delete backend.onCall.echo;
+    assert.equal((await place.ctl(['pause'])).code, 0);
+    const waiting = await openShim(place);
+    const token = 'w';
+    waiting.call('echo', {}, { params: { _meta: { progressToken: token } } }).catch(() => {});
+    await waiting.message((m) => m.params?.progressToken === token, 'a sign of life');
+    waiting.kill('SIGKILL');
+    await waiting.exited;
+    assert.equal((await place.ctl(['resume'])).code, 0);
+    assert.deepEqual(await used(place), [1, 1, 1, 1]);
+    const shim = await openShim(place);
+    assert.ok((await shim.call('echo')).result);
+    assertRefused(await shim.call('echo'), CODE.limited);
+  });
+
+  test('a limit of the user counts over all the agents', async (t) => {
+    const { backend, place } = await setUp(t, {
+      agents: ['one', 'two'], more: `principals: { "uid:${process.getuid()}": { agents: [one, two], rate_limits: { "*": {window: 1h, max_count: 2} } } }\n`,
     });
-  }
+    const [one, two] = [await openShim(place), await openShim(place, { agent: 'two' })];
+    assert.ok((await one.call('echo')).result);
+    assert.ok((await two.call('get')).result);
+    for (const shim of [one, two]) {
+      const { data, message } = assertRefused(await shim.call('echo'), CODE.limited, { reason: 'rate' });
+      assert.equal(data.limit.scope, 'user');
+      assert.match(message, /by this user/);
+    }
+    assert.equal(backend.arrivals.length, 2);
+  });
+
+  test('a global limit on * is the whole backend, and holds where the queue is disabled', async (t) => {
+    const { backend, place } = await setUp(t, {
+      agents: ['one', 'two'], more: 'queue: { demo: { enabled: false, global_rate_limits: { "*": {window: 1h, max_count: 2}, "get*": {window: 1h, max_count: 1} } } }\n',
+    });
+    const [one, two] = [await openShim(place), await openShim(place, { agent: 'two' })];
+    assert.ok((await one.call('get')).result);
+    assert.equal(assertRefused(await two.call('get_more'), CODE.limited).data.limit.max_count, 1);
+    assert.ok((await two.call('echo')).result);
+    assert.match(assertRefused(await one.call('other'), CODE.limited).message, /all tools of backend demo/);
+    assert.equal(backend.arrivals.length, 2);
+  });
 
   test('limits.count_failures counts what failed, too', async (t) => {
     const { backend, place } = await setUp(t, { grant: 'rate_limits: { echo: {window: 1h, max_count: 2} }', more: 'limits: { count_failures: true }\n' });
     const shim = await openShim(place);
-    backend.onCall.echo = failures['isError: true'];
+    backend.onCall.echo = given['isError: true'];
     assert.equal((await shim.call('echo')).result.isError, true);
-    backend.onCall.echo = failures['a JSON-RPC error'];
+    backend.onCall.echo = given['a JSON-RPC error'];
     assert.equal((await shim.call('echo')).error.code, -32011);
     assertRefused(await shim.call('echo'), CODE.limited);
     assert.equal(backend.arrivals.length, 2);
@@ -235,5 +320,29 @@ agents:
     assertRefused(await shim.call('echo', { n: 4 }), CODE.limited);
     place.writeRules(simpleRules(backend.url, { grant: 'rate_limits: { echo: {window: 2h, max_count: 2} }' }));
     assert.equal(assertRefused(await shim.call('echo', { n: 5 }), CODE.limited).data.limit.used, 4);
+  });
+
+  test('edits of every kind find the history: another window, a list, a glob beside it, the limit taken away and put back', async (t) => {
+    const { backend, place } = await setUp(t, { grant: 'rate_limits: { echo: {window: 1h, max_count: 2} }' });
+    const shim = await openShim(place);
+    const edit = (limits) => place.writeRules(simpleRules(backend.url, { grant: `rate_limits: ${limits}` }));
+    for (let n = 0; n < 2; n++) assert.ok((await shim.call('echo', { n })).result);
+    const refusedBy = async (windowText) => {
+      const { limit } = assertRefused(await shim.call('echo'), CODE.limited).data;
+      assert.deepEqual([limit.used, String(limit.window)], [2, windowText]);
+    };
+    edit('{ echo: {window: 30m, max_count: 2} }');
+    await refusedBy('1800000');
+    edit('{ echo: [ {window: 1h, max_count: 9}, {window: 12h, max_count: 1} ] }');
+    await refusedBy('43200000');
+    edit('{}');
+    backend.onCall.echo = (x) => x.say('no', { isError: true });
+    assert.equal((await shim.call('echo')).result.isError, true);
+    edit('{ "e*": {window: 1h, max_count: 1}, echo: {window: 1h, max_count: 2} }');
+    await refusedBy('3600000');
+    edit('{ "e*": {window: 1h, max_count: 1}, echo: {window: 1h, max_count: 3} }');
+    delete backend.onCall.echo;
+    assert.ok((await shim.call('echo')).result, 'a glob that is new has seen nothing');
+    assertRefused(await shim.call('echo'), CODE.limited);
   });
 });

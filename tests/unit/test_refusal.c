@@ -96,6 +96,49 @@ START_TEST(a_window_full_of_holds_has_a_reason_of_its_own)
 }
 END_TEST
 
+START_TEST(holds_that_do_not_run_out_by_themselves_promise_no_time)
+{
+	struct limit_claim claim = { .key = key, .scope = LIMIT_AGENT_TOOL, .tool = "t", .window_ms = 1000, .max_count = 3 };
+	struct refusal r = full_window(&claim, true, -1);
+	CLEANUP(free_charp) char *text = said(&r, DENY_AS_ERROR);
+
+	ck_assert_str_eq(r.sentence, "rate limit for t: 3 of 3 calls in 1s held for waiting calls by this agent; next free when one of "
+		"them ends. The call was not executed.");
+	ck_assert_ptr_null(strstr(text, "retry_after_ms"));
+}
+END_TEST
+
+START_TEST(a_loop_is_told_what_it_is)
+{
+	struct limit_claim claim = { .key = key, .scope = LIMIT_LOOP, .tool = "", .window_ms = 300000, .max_count = 3 };
+	struct refusal r = full_window(&claim, false, 61000);
+
+	ck_assert_int_eq(refusal_code(r.reason), -32001);
+	ck_assert_str_eq(r.rule, "loop.max_repeats 3/5m");
+	ck_assert_ptr_nonnull(strstr(r.sentence, "made 3 times within 5m"));
+	ck_assert_ptr_nonnull(strstr(r.sentence, "not made again for 1 min 1 s"));
+}
+END_TEST
+
+START_TEST(what_stops_calls_for_a_time_says_what_and_until_when)
+{
+	struct obstacle cool = { .text = "it answered HTTP 429", .until_ms = 30000 };
+	struct obstacle lost = { .until_ms = 600000, .since_at_ms = 1763726400000, .call = "0123456789abcdef0123456789abcdef" };
+	struct refusal r;
+
+	refusal_set_cooldown(&r, "b", &cool);
+	ck_assert_int_eq(refusal_code(r.reason), -32002);
+	ck_assert_str_eq(r.sentence, "backend b asked to be left alone (it answered HTTP 429): no agent's call is sent to it for 30 s. "
+		"The call was not executed.");
+	ck_assert_int_eq(r.retry_after_ms, 30000);
+	refusal_set_after_unknown(&r, "b", "pay", &lost);
+	ck_assert_int_eq(refusal_code(r.reason), -32006);
+	ck_assert_int_eq(r.executed, EXECUTED_NO);
+	ck_assert_ptr_nonnull(strstr(r.sentence, "(call 89abcdef), and since 2025-11-21T12:00:00Z nobody knows"));
+	ck_assert_ptr_nonnull(strstr(r.sentence, "aegisctl unknown settle 89abcdef done|not_done), or in 10 min."));
+}
+END_TEST
+
 static const struct { int64_t ms; const char *text; } waits[] = {
 	{ 0, "1 s" }, { 1, "1 s" }, { 1001, "2 s" }, { 59000, "59 s" }, { 59001, "1 min" }, { 60000, "1 min" }, { 60001, "1 min 1 s" },
 	{ 119999, "2 min" }, { 3599000, "59 min 59 s" }, { 3599001, "1 h" }, { 3600050, "1 h 1 min" }, { 7260000, "2 h 1 min" },
@@ -174,6 +217,9 @@ Suite *suite(void)
 	tcase_add_test(t, nothing_tells_a_denied_tool_from_an_unknown_one);
 	tcase_add_test(t, a_full_window_is_named_with_its_count_and_time);
 	tcase_add_test(t, a_window_full_of_holds_has_a_reason_of_its_own);
+	tcase_add_test(t, holds_that_do_not_run_out_by_themselves_promise_no_time);
+	tcase_add_test(t, a_loop_is_told_what_it_is);
+	tcase_add_test(t, what_stops_calls_for_a_time_says_what_and_until_when);
 	tcase_add_loop_test(t, the_wait_is_told_in_its_two_largest_units_and_never_too_short, 0, ARRAY_LEN(waits));
 	tcase_add_test(t, a_deferral_is_a_result_that_says_what_it_waits_for);
 	tcase_add_test(t, a_deferral_in_the_queue_says_the_place_and_when_its_turn_comes);
