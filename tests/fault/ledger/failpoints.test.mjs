@@ -9,8 +9,11 @@ import { noFailpoints, points, reachable, waiting } from './points.mjs';
 import { World } from './world.mjs';
 
 const LIMIT = 3;
-const rules = { limits: [{ tool: 'limited', window_ms: 3_600_000, max_count: LIMIT }] };
-const config = { grant: `rate_limits: { limited: {window: 1h, max_count: ${LIMIT}} }` };
+const rules = { limits: [{ tool: 'limited', window_ms: 3_600_000, max_count: LIMIT }], approval: { tool: 'asked' } };
+const config = {
+  grant: `rate_limits: { limited: {window: 1h, max_count: ${LIMIT}} }\napproval_required: [asked]`,
+  more: 'approval: { mode: hold }\n',
+};
 
 async function makeWorld(t) {
   const world = await World.make(t, { rules, config });
@@ -60,7 +63,7 @@ const insideGate = ['gate.taken', 'turn.begun', 'commit.flight', 'turn.committin
 const elsewhere = ['turn.telling', 'forward.told', 'forward.prereq', 'forward.answered', 'wal.sync', 'gate.lined'];
 
 describe('a process stopped at any place', { ...suite, skip: noFailpoints }, () => {
-  for (const { name, reach } of reachable.filter((p) => !['repair', 'pause', 'settle'].includes(p.way) && (scale === 'full' || [...insideGate, ...elsewhere].includes(p.name)))) {
+  for (const { name, reach } of reachable.filter((p) => !['repair', 'pause', 'settle', 'vote'].includes(p.way) && (scale === 'full' || [...insideGate, ...elsewhere].includes(p.name)))) {
     test(`at ${name}: others are served, and it goes on when it is woken`, async (t) => {
       const world = await makeWorld(t);
       const { victim, answer } = await reach(world, 'stop');

@@ -39,6 +39,14 @@ async function mustDo(world, args) {
   assert.equal(code, 0, `aegisctl ${args.join(' ')}: ${stdout}${stderr}`);
 }
 
+async function theOneAsked(world) {
+  const [approval] = await until(async () => {
+    const all = await world.asked();
+    return all.length === 1 && all;
+  }, { what: 'a call that waits for a word', every: 50 });
+  return approval;
+}
+
 const one = async (world, env) => {
   const victim = await world.open('one', { env });
   const answer = victim.call('limited');
@@ -150,6 +158,49 @@ const scenarios = {
     return { ctl: await byCtl(world, env, command), mend: () => mustDo(world, command) };
   },
 
+  /** A call that needs a person's word. */
+  async asked(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    return { victim, answer: victim.call('asked') };
+  },
+
+  /** The same, once the word was given. */
+  async redeemed(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    const answer = victim.call('asked');
+    const approval = await theOneAsked(world);
+    await world.decide('approve', approval);
+    return { victim, answer };
+  },
+
+  /** The same, given up by its client. */
+  async given_up(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    const key = world.newKey();
+    const id = victim.shim.nextId;
+    const answer = victim.call('asked', { key });
+    await theOneAsked(world);
+    victim.cancel(key, id);
+    return { victim, answer };
+  },
+
+  /** aegisctl approvals approve: decided once in the end, and the call runs once. */
+  async vote(world, env) {
+    const survivor = await world.survivor();
+    const answer = survivor.call('asked');
+    const approval = await theOneAsked(world);
+    world.ctlEnv = env;
+    const ctl = await world.decide('approve', approval);
+    world.ctlEnv = {};
+    return { ctl, mend: async () => {
+      await world.ctl(['approvals', 'approve', approval.id]);
+      assert.equal((await answer).verdict, 'done');
+    } };
+  },
+
   /** aegisctl repair of a database that was damaged. What it held is lost, its ledger with it. */
   async repair(world, env) {
     const survivor = await world.survivor();
@@ -177,12 +228,15 @@ const ways = {
   much: ['WAL_CHECKPOINT', 'WAL_CHECKPOINTED'],
   pause: ['BRAKE_SET'],
   settle: ['UNKNOWN_SETTLED'],
+  asked: ['HOLD_TAKEN', 'APPROVAL_ASKED', 'APPROVAL_ATTACHED'],
+  redeemed: ['APPROVAL_MOVED', 'APPROVAL_USED', 'WAKE_TAKEN'],
+  given_up: ['RELEASE_WRITTEN', 'FINISH_RELEASING'],
+  vote: ['VOTE_NOTED', 'VOTE_WRITTEN', 'WAKE_SENDING'],
   repair: ['REPAIR_MADE', 'REPAIR_ASIDE', 'REPAIR_PLACED'],
 };
 
-/** Reached by calls that wait. */
-export const waiting = ['HOLD_TAKEN', 'RELEASE_WRITTEN', 'TICKET_ENTERED', 'TICKET_STARTED', 'TICKET_ENDED', 'TICKET_PARKED', 'TICKET_TAKEN_UP', 'APPROVAL_ASKED',
-  'APPROVAL_ATTACHED', 'APPROVAL_MOVED', 'APPROVAL_USED', 'VOTE_NOTED', 'VOTE_WRITTEN', 'WAKE_SENDING', 'WAKE_TAKEN', 'FINISH_RELEASING'];
+/** Reached by calls that wait in a queue. */
+export const waiting = ['TICKET_ENTERED', 'TICKET_STARTED', 'TICKET_ENDED', 'TICKET_PARKED', 'TICKET_TAKEN_UP'];
 
 /** [{id, name, way, reach}]: reach(world, action) -> {victim, answer}, or {ctl, mend}: aegisctl died, and mend does what it was to do. */
 export const reachable = Object.entries(ways).flatMap(([way, ids]) => ids.map((id) => ({

@@ -186,7 +186,8 @@ export class World {
 
   async #lane(client) {
     while (!this.isOver && client.isAlive) {
-      const answer = await client.call(this.pick(this.work.tools));
+      const tool = this.pick(this.work.tools);
+      const answer = await client.call(tool, this.work.shared?.[tool] ? { key: this.pick(this.work.shared[tool]) } : {});
       if (!answer) return;
       this.work.counts[answer.reason ?? answer.verdict] = (this.work.counts[answer.reason ?? answer.verdict] ?? 0) + 1;
       const wait = answer.error?.data?.retry_after_ms;
@@ -194,13 +195,20 @@ export class World {
     }
   }
 
-  /** Clients of all agents work for so long, while `trouble()` happens. */
-  async underFire({ clients, lanes = 2, tools, ms, trouble }) {
-    this.work = { lanes, tools, until: clock() + ms, counts: {} };
+  /**
+   * Clients of all agents work for so long, while `trouble(until)` happens and `person(isDone)` decides. shared: tool -> the keys its calls have, so that
+   * several make the same call.
+   */
+  async underFire({ clients, lanes = 2, tools, shared, ms, trouble, person }) {
+    this.work = { lanes, tools, shared, until: clock() + ms, counts: {} };
     await Promise.all(Array.from({ length: clients }, (_, n) => this.employ(this.agents[n % this.agents.length])));
+    let isDone = false;
+    const decisions = person?.(() => isDone);
     await trouble(this.work.until);
     for (const c of this.clients) c.go();
     await Promise.all(this.jobs);
+    isDone = true;
+    await decisions;
     this.t.diagnostic(`${this.clients.length} shims, ${this.events.length} events, ${JSON.stringify(this.work.counts)}`);
   }
 
@@ -237,6 +245,20 @@ export class World {
 
   arrivalsOf(key) {
     return this.arrivals().filter((a) => a.key === key);
+  }
+
+  // ---- people --------------------------------------------------------------------------------------------------------------------------
+
+  /** What waits for a word: as `aegisctl approvals list --json` says it; [] when it cannot say. */
+  async asked() {
+    const { code, stdout } = await this.ctl(['approvals', 'list', '--json']);
+    return code === 0 ? JSON.parse(stdout).filter((a) => a.state === 'PENDING') : [];
+  }
+
+  /** verb: approve | reject | cancel. Killed or not, an approval may have been given from here on. */
+  async decide(verb, approval, options) {
+    if (verb === 'approve') this.record({ what: 'granted', asked_at: clock(), approval: approval.id, args: approval.arguments });
+    return this.ctl(['approvals', verb, approval.id], options);
   }
 
   // ---- the end -----------------------------------------------------------------------------------------------------------------------
