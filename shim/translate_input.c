@@ -91,6 +91,35 @@ static void ask_all(struct passage *p, struct json_value requests)
 }
 
 /* ---- what the backend wants ------------------------------------------------------------------------------------------------------------ */
+/* Whether the client has the capability at all is for the relay to say, by the rules and on record. */
+static bool is_beyond(struct json_value has, struct json_value entry)
+{
+	struct json_value params = json_get(entry, "params"), method = json_get(entry, "method");
+	struct json_value elicits = json_get(has, "elicitation"), samples = json_get(has, "sampling");
+	bool has_url = json_get(elicits, "url").kind != JSON_NONE, has_form = json_get(elicits, "form").kind != JSON_NONE;
+
+	if (json_string_is(method, "elicitation/create") && elicits.kind == JSON_OBJECT)
+		return json_string_is(json_get(params, "mode"), "url") ? !has_url : has_url && !has_form;
+	if (json_string_is(method, "sampling/createMessage") && samples.kind == JSON_OBJECT)
+		return json_get(samples, "tools").kind == JSON_NONE &&
+		       (json_get(params, "tools").kind != JSON_NONE || json_get(params, "toolChoice").kind != JSON_NONE);
+	return false;
+}
+
+static bool wants_too_much(const struct translator *t, struct json_value requests)
+{
+	struct json_iter it = json_iter(requests);
+	struct json_value has = { 0 }, entry;
+	struct span key;
+
+	if (!t->can || jsonscan_check(span_of(t->can), &has, NULL) != JSONSCAN_OK)
+		return false;
+	while (requests.kind == JSON_OBJECT && json_next(&it, &key, &entry))
+		if (is_beyond(has, entry))
+			return true;
+	return false;
+}
+
 static const char *fault_of(const struct passage *p, struct json_value requests, struct json_value state)
 {
 	struct json_iter it = json_iter(requests);
@@ -107,6 +136,8 @@ static const char *fault_of(const struct passage *p, struct json_value requests,
 		if (!is_known(json_get(entry, "method")) || (json_get(entry, "params").kind != JSON_OBJECT &&
 			!json_string_is(json_get(entry, "method"), "roots/list")))
 			return "the backend wants input of a kind that is not known here";
+	if (wants_too_much(p->t, requests))
+		return "the backend wants input of a kind that the client has not declared";
 	return NULL;
 }
 

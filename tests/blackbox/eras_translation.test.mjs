@@ -291,6 +291,21 @@ describe('input_required', suite, () => {
     assert.ok((await place.auditRows()).some((row) => row.verdict === 'blocked' && row.body.method === 'elicitation/create'));
   });
 
+  const beyond = {
+    'a URL of a client for forms': [{ elicitation: {} }, { method: 'elicitation/create', params: { mode: 'url', message: 'Go', url: 'https://example.com/' } }],
+    'a form of a client for URLs': [{ elicitation: { url: {} } }, who],
+    'tools of a client that samples without': [{ sampling: {} }, { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1, tools: [] } }],
+  };
+  for (const [name, [capabilities, question]] of Object.entries(beyond)) {
+    test(`a backend that wants ${name}: not asked`, async (t) => {
+      const { backend, shim } = await setUp(t, { capabilities });
+      asking(backend, { question });
+      assert.match((await shim.call('asks')).error.message, /has not declared/);
+      assert.deepEqual(shim.messages, []);
+      assert.equal(backend.callsOf('asks').length, 1);
+    });
+  }
+
   test('what comes after a question that is refused is not asked', async (t) => {
     const { backend, shim } = await setUp(t, { capabilities: { roots: {} } });
     asking(backend, { a: who, b: { method: 'roots/list' } });
