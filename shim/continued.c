@@ -93,6 +93,11 @@ bool continued_is_approved(const struct call *c)
 	       memcmp(k->fingerprint, c->facts.fingerprint, sizeof(k->fingerprint)) == 0;
 }
 
+struct claim_set continued_holds(const struct call *c)
+{
+	return c->continues ? (struct claim_set){ 0 } : c->claims;
+}
+
 /* ---- a call that stops ------------------------------------------------------------------------------------------------------------------ */
 static const char *approval_of(const struct call *c)
 {

@@ -37,6 +37,8 @@ void continued_release(struct continued *t);
 void continued_begin(struct call *c);
 /* It goes on from a call that had its approval, and nothing that one was bound to has changed since: it needs no other. */
 bool continued_is_approved(const struct call *c);
+/* The windows a call must hold while it waits: none for the rest of another, whose place is that one's use. */
+struct claim_set continued_holds(const struct call *c);
 /* The backend needs input. */
 void continued_stopped(struct call *c, const struct jsonrpc *answer);
 void continued_forget(struct call *c);       /* ... but the client cannot be told of it */

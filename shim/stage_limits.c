@@ -159,7 +159,7 @@ static void let_go(struct call *c, struct store *store)
 static void ask_hold(struct call *c, struct store *store)
 {
 	c->terms = call_terms(c);
-	c->hold = (struct hold){ .call = &c->facts, .limits = c->claims, .terms = &c->terms };
+	c->hold = (struct hold){ .call = &c->facts, .limits = continued_holds(c), .terms = &c->terms };
 	if (c->needs_approval) {
 		describe(c);
 		c->hold.ask = &c->ask;

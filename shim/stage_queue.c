@@ -136,7 +136,7 @@ static void ask_join(struct call *c, struct store *store)
 {
 	c->standing.terms = standing_terms(c);
 	c->join = (struct queue_join){
-		.call = &c->facts, .limits = c->claims, .queue = &c->standing.terms, .approval = c->approval,
+		.call = &c->facts, .limits = continued_holds(c), .queue = &c->standing.terms, .approval = c->approval,
 	};
 	store_queue_join(store, &c->op, &c->join);
 }

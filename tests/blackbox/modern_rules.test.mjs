@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
+import { Person, rulesFor } from '../lib/approvals.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
 import { elicitation, modern, needsInput, retry } from '../lib/modern_client.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
@@ -295,5 +296,50 @@ describe('lists and listening', suite, () => {
     const end = await shim.end();
     assert.equal(end.code, 0);
     await until(() => streams[0].socket.destroyed, { what: 'the end of the stream' });
+  });
+});
+
+describe('calls that stop for input and wait before', suite, () => {
+  test('one approval is enough for all its parts', async (t) => {
+    const backend = await startModern(t, { tools: ['publish', 'erase', 'echo'].map((name) => tool(name)) });
+    needsInput(backend, 'publish');
+    const place = makePlace(t, rulesFor(backend, { grant: 'rate_limits: { publish: { window: 1h, max_count: 1 } }' }));
+    const person = new Person(place);
+    const shim = startShim(place);
+    const { call } = modern(shim);
+    const first = call('publish', { a: 1 });
+    await person.decide('approve', (await person.asked()).id);
+    assert.equal((await first).result.resultType, 'input_required');
+    assertSaid(await call('publish', { a: 1 }, retry), 'for Ada-private');
+    assert.equal((await person.list('--all')).length, 1);
+    assertRefused(await call('publish', { a: 1 }, retry), CODE.limited);
+    assert.equal(backend.callsOf('publish').length, 2);
+  });
+
+  test('an approval given for other rules is none for the rest', async (t) => {
+    const backend = await startModern(t, { tools: ['publish', 'erase', 'echo'].map((name) => tool(name)) });
+    needsInput(backend, 'publish');
+    const place = makePlace(t, rulesFor(backend));
+    const person = new Person(place);
+    const { call } = modern(startShim(place));
+    const first = call('publish');
+    await person.decide('approve', (await person.asked()).id);
+    await first;
+    place.writeRules(rulesFor(backend, { approval: 'quorum: 2' }));
+    const rest = call('publish', {}, retry);
+    const asked = await person.asked();
+    await person.decide('reject', asked.id);
+    assertRefused(await rest, CODE.approval);
+    assert.equal(backend.callsOf('publish').length, 1);
+  });
+
+  test('in a queue each part has its turn, and both are one use', async (t) => {
+    const backend = await startModern(t, { tools: [tool('echo')] });
+    needsInput(backend, 'echo');
+    const place = makePlace(t, simpleRules(backend.url, { grant: once, more: 'queue: { demo: { enabled: true, delay_min: 0s, delay_max: 0s } }\n' }));
+    const { call } = modern(startShim(place));
+    assert.equal((await call('echo')).result?.resultType, 'input_required');
+    assertSaid(await call('echo', {}, retry), 'for Ada-private');
+    assertRefused(await call('echo'), CODE.limited);
   });
 });
