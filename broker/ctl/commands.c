@@ -102,6 +102,13 @@ const struct command commands[] = {
 	  .words_min = 1,
 	  .words_max = 1,
 	  .run = cmd_approvals_show },
+	{ .name = "approvals watch",
+	  .synopsis = "",
+	  .help = "see approvals as they come, and decide them by keys",
+	  .details = "Keys: j and k or the arrows move, v shows all about one, a approves, r refuses and asks why, q quits. What does not\n"
+		     "fit into its line must be read to the end (v, space) before it can be approved. Where there is no terminal: one\n"
+		     "line for each change, with --json one object, until interrupted.",
+	  .run = cmd_approvals_watch },
 	{ .name = "audit list",
 	  .synopsis = "[--limit N]",
 	  .help = "show the newest rows of the audit",

@@ -7,6 +7,7 @@ enum ctl_exit cmd_approvals_cancel(const struct ctl *c);
 enum ctl_exit cmd_approvals_list(const struct ctl *c);
 enum ctl_exit cmd_approvals_reject(const struct ctl *c);
 enum ctl_exit cmd_approvals_show(const struct ctl *c);
+enum ctl_exit cmd_approvals_watch(const struct ctl *c);
 enum ctl_exit cmd_audit_list(const struct ctl *c);
 enum ctl_exit cmd_call(const struct ctl *c);
 enum ctl_exit cmd_limits(const struct ctl *c);
