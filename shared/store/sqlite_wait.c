@@ -52,12 +52,21 @@ static enum hold_answer hold_queued(struct store *s, struct hold *h)
 	return is_parked ? HELD_RESUMED : HELD_QUEUED;
 }
 
+/* Who stands in the queue already waits there for the end of a cool-down. */
+static bool has_ticket(struct store *s, const struct hold *h)
+{
+	struct queue_entry e = { .call = h->call, .limits = &h->limits, .terms = h->queue };
+	char holder[ID_SIZE];
+
+	return h->queue && !h->ask && queue_find_parked(s, &e, holder);
+}
+
 static void hold_carry_out(struct store *s, struct op *op, void *request)
 {
 	struct hold *h = request;
 	enum go go = terms_look(s, h->call, h->terms, &h->obstacle);
 
-	if (go != GO_ON)
+	if (go != GO_ON && !(go == GO_COOLING && has_ticket(s, h)))
 		op->answer = (int)refusals[go];
 	else if (h->ask)
 		op->answer = (int)approval_hold(s, h);

@@ -114,6 +114,43 @@ describe('state', suite, () => {
     await recovers(late, isOpen);
   });
 
+  /** A call the backend has, and has not answered. */
+  async function inFlight(backend, shim, message) {
+    const arrived = new Promise((resolve) => { backend.onCall.limited = resolve; });
+    const answer = shim.call('limited', { message });
+    const exchange = await settled(arrived, 'the call arrives');
+    delete backend.onCall.limited;
+    return { answer, exchange };
+  }
+
+  const cannotWrite = {
+    'locked by another program': (t, place) => holder(t, 'sqlite3', [place.db], { say: "PRAGMA busy_timeout=5000; BEGIN EXCLUSIVE; SELECT 'held';\n", sayAfter: 'COMMIT;\n' }),
+    'kept by the gate': (t, place) => holder(t, 'flock', ['-x', path.join(place.state, 'gate'), '-c', 'echo held; cat >/dev/null'], {}),
+    'moved away': async (t, place) => {
+      renameSync(place.db, `${place.db}.away`);
+      return { letGo: async () => renameSync(`${place.db}.away`, place.db) };
+    },
+  };
+  for (const [what, stop] of Object.entries(cannotWrite)) {
+    test(`an outcome that cannot be written (${what}): the reply is delivered, the outcome written later, and no call passes before`, async (t) => {
+      const { backend, place, shim } = await used(t);
+      const calls = [await inFlight(backend, shim, 'good'), await inFlight(backend, shim, 'bad')];
+      const held = await stop(t, place);
+      calls[0].exchange.say('good');
+      calls[1].exchange.say('bad', { isError: true });
+      assertSaid(await calls[0].answer, 'good');
+      assert.equal((await calls[1].answer).result.isError, true);
+      await assertStoreRefuses(backend, shim);
+      await assertStoreRefuses(backend, shim);
+      await held.letGo();
+      await recovers(shim);
+      const outcomes = (await place.storedRows()).filter((row) => row.tool === 'limited' && row.kind === 'outcome');
+      assert.deepEqual(outcomes.map((row) => row.verdict).sort(), ['failed', 'succeeded']);
+      const { stdout } = await place.ctl(['limits', '--json']);
+      assert.deepEqual(JSON.parse(stdout).map((row) => [row.used, row.held]), [[1, 0]], 'and the place of the one that failed was given back');
+    });
+  }
+
   test('what is not governed passes while the store refuses', async (t) => {
     const { backend, place, shim } = await used(t);
     const lock = await holder(t, 'flock', ['-x', path.join(place.state, 'gate'), '-c', 'echo held; cat >/dev/null'], {});

@@ -190,6 +190,54 @@ START_TEST(a_program_that_never_joined_wakes_all_sessions)
 }
 END_TEST
 
+static enum approval_state state_of(const char *id)
+{
+	struct approval a;
+
+	ck_assert_int_eq(store_approval_get(kit.store, id, &a), OK);
+	enum approval_state state = a.state;
+	approval_release(&a);
+	return state;
+}
+
+static void expire(void)
+{
+	struct op op = { 0 };
+
+	store_approval_expire(kit.store, &op);
+	op_finish(kit.store, &op);
+	ck_assert_int_eq(op.err, OK);
+}
+
+START_TEST(approvals_do_not_run_out_while_a_brake_covers_them)
+{
+	struct approval_ask ask = { .args = SPAN("{}"), .rule = "t", .timeout_ms = MINUTE, .redeem_ms = MINUTE, .quorum = 1,
+		.max_pending = 5, .max_per_hour = 5 };
+	struct op op = { 0 };
+	struct job j;
+
+	job_init(&j, &kit, NULL, 0);
+	struct hold h = { .call = &j.facts, .ask = &ask };
+	store_hold(kit.store, &op, &h);
+	op_finish(kit.store, &op);
+	ck_assert_int_eq(op.answer, HELD_ASKED);
+	hands_move(&kit.hands, 50 * SECOND);
+	brake("agent", "somebody else");
+	brake("tool", "to*");
+	hands_move(&kit.hands, HOUR);
+	expire();
+	ck_assert_int_eq(state_of(h.approval), APPROVAL_PENDING);
+	unbrake("tool", "to*");
+	hands_move(&kit.hands, 9 * SECOND);
+	expire();
+	ck_assert_int_eq(state_of(h.approval), APPROVAL_PENDING);
+	hands_move(&kit.hands, SECOND);
+	expire();
+	ck_assert_int_eq(state_of(h.approval), APPROVAL_EXPIRED);
+	job_release(&j);
+}
+END_TEST
+
 /* ---- cool-downs ---- */
 
 static void settle_cooling(const char *backend, int64_t for_ms)
@@ -460,6 +508,7 @@ static TCase *brakes(void)
 	tcase_add_test(t, a_brake_outlives_who_set_it);
 	tcase_add_test(t, a_brake_of_a_scope_we_do_not_know_stops);
 	tcase_add_test(t, brakes_are_listed);
+	tcase_add_test(t, approvals_do_not_run_out_while_a_brake_covers_them);
 	tcase_add_test(t, a_program_that_never_joined_wakes_all_sessions);
 	return t;
 }
