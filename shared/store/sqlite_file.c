@@ -49,11 +49,16 @@ bool file_id(const char *path, struct file_id *out)
 	return true;
 }
 
+static bool is_same(const struct file_id *a, const struct file_id *b)
+{
+	return a->device == b->device && a->inode == b->inode;
+}
+
 bool file_is(const char *path, const struct file_id *id)
 {
 	struct file_id there;
 
-	return file_id(path, &there) && there.device == id->device && there.inode == id->inode;
+	return file_id(path, &there) && is_same(&there, id);
 }
 
 enum err marker_read(const struct paths *p, char instance[ID_SIZE])
@@ -248,7 +253,7 @@ enum err file_check(struct store *s)
 
 	if (!file_id(s->paths.database, &there))
 		return ERR_STORE_MISSING;
-	if (s->db.handle && file_is(s->paths.database, &s->file))
+	if (s->db.handle && is_same(&there, &s->file))
 		return s->is_corrupt || !header_is_ours(s) ? ERR_STORE_CORRUPT : OK;
 	if (s->db.handle && file_is(s->paths.wal, &s->wal_file))
 		return ERR_STORE_MOVED; /* another database beside our WAL: they would be mixed */
