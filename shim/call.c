@@ -47,7 +47,7 @@ static void note_facts(struct call *c)
 	struct json_value params = c->in.rpc.params;
 
 	c->tool = tools_name(json_get(params, "name"));
-	c->arguments = json_get(params, "arguments");
+	c->arguments = c->in.rpc.arguments;
 	c->facts.tenant = "";
 	c->facts.agent = s->agent;
 	c->facts.backend = p->name;

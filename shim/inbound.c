@@ -53,6 +53,7 @@ static void copy_message(struct inbound *in, const struct jsonrpc *rpc)
 	move_span(&in->rpc.id, from, in->bytes);
 	move_span(&in->rpc.params, from, in->bytes);
 	move_span(&in->rpc.meta, from, in->bytes);
+	move_span(&in->rpc.arguments, from, in->bytes);
 	move_span(&in->rpc.result, from, in->bytes);
 	move_span(&in->rpc.error, from, in->bytes);
 }

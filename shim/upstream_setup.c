@@ -4,26 +4,32 @@
 /* ---- keeping ------------------------------------------------------------------------------------------------------------------ */
 static void keep_subscription(struct setup *s, struct span uri, struct span params)
 {
-	if (uri.len + params.len > SETUP_MAX_PARAMS_BYTES)
+	if (uri.len == 0 || uri.len + params.len > SETUP_MAX_PARAMS_BYTES)
 		return;
 	if (map_size(s->subscriptions) < SETUP_MAX_SUBSCRIPTIONS || map_get(s->subscriptions, uri))
 		free(map_set(s->subscriptions, uri, span_dup(params)));
 }
 
+static void keep_level(struct setup *s, struct span params)
+{
+	if (params.len > SETUP_MAX_PARAMS_BYTES)
+		return;
+	free(s->log_level);
+	s->log_level = span_dup(params);
+}
+
 void setup_note(struct setup *s, const struct jsonrpc *request, const struct jsonrpc *response)
 {
-	struct span uri = json_get(request->params, "uri").text;
+	struct json_value params = request->params;
 
 	if (response->kind != JSONRPC_RESULT)
 		return;
-	if (strcmp(request->method, "resources/subscribe") == 0 && uri.len > 0) {
-		keep_subscription(s, uri, request->params.text);
-	} else if (strcmp(request->method, "resources/unsubscribe") == 0 && uri.len > 0) {
-		free(map_remove(s->subscriptions, uri));
-	} else if (strcmp(request->method, "logging/setLevel") == 0 && request->params.text.len <= SETUP_MAX_PARAMS_BYTES) {
-		free(s->log_level);
-		s->log_level = span_dup(request->params.text);
-	}
+	if (strcmp(request->method, "resources/subscribe") == 0)
+		keep_subscription(s, json_get(params, "uri").text, params.text);
+	else if (strcmp(request->method, "resources/unsubscribe") == 0)
+		free(map_remove(s->subscriptions, json_get(params, "uri").text));
+	else if (strcmp(request->method, "logging/setLevel") == 0)
+		keep_level(s, params.text);
 }
 
 /* ---- what the client is told --------------------------------------------------------------------------------------------------- */

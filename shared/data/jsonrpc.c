@@ -59,7 +59,7 @@ static bool read_method(struct json_value v, struct jsonrpc *out)
 #define INPUT_REQUIRED "input_required"
 
 struct message { /* the members as they stand; JSON_NONE = absent */
-	struct json_value version, id, method, params, meta, result, error;
+	struct json_value version, id, method, params, meta, arguments, result, error;
 	bool has_twin;       /* some key differs from one of ours only by case */
 	bool is_id_in_doubt; /* two keys might be taken for the id */
 	bool is_error_result, is_input_required;
@@ -93,6 +93,7 @@ static void read_members(struct json_value root, struct message *m)
 	while (it.is_object && json_next(&it, &key, &value))
 		read_member(key, value, m);
 	m->meta = json_get(m->params, "_meta");
+	m->arguments = json_get(m->params, "arguments");
 	m->is_error_result = json_get(m->result, "isError").kind == JSON_TRUE;
 	m->is_input_required = json_string_is(json_get(m->result, "resultType"), INPUT_REQUIRED);
 }
@@ -122,6 +123,8 @@ static void read_outline(const struct json_outline *o, struct message *m)
 			read_result_member(member, m);
 		} else if (member->parent == params && json_key_is(member->key, "_meta")) {
 			m->meta = member->value;
+		} else if (member->parent == params && json_key_is(member->key, "arguments")) {
+			m->arguments = member->value;
 		}
 	}
 }
@@ -194,6 +197,7 @@ static void classify(struct json_value root, const struct message *m, struct jso
 	out->id = m->id;
 	out->params = m->params;
 	out->meta = m->meta;
+	out->arguments = m->arguments;
 	out->result = m->result;
 	out->error = m->error;
 	out->is_error_result = m->is_error_result;

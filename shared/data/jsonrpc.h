@@ -14,7 +14,7 @@ struct jsonrpc {
 	struct json_value id;              /* string, integer or (errors only) null as sent; JSON_NONE = absent */
 	char method[JSONRPC_METHOD_SIZE];  /* unescaped; "" in responses */
 	struct json_value params;          /* object, array or JSON_NONE */
-	struct json_value meta;            /* _meta of params; JSON_NONE = absent */
+	struct json_value meta, arguments; /* of params; JSON_NONE = absent */
 	struct json_value result, error;
 	bool is_error_result;              /* the result says "isError": true (tools/call) */
 	bool is_input_required;            /* the result says "resultType": "input_required" */

@@ -82,6 +82,18 @@ END_TEST
 #define MANY "\"m\":{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,\"l\":1,\"n\":1,\"o\":1," \
 	"\"p\":1,\"q\":1,\"r\":1,\"s\":1,\"t\":1,\"u\":1,\"v\":1,\"w\":1,\"x\":1,\"y\":1,\"z\":1},"
 
+START_TEST(arguments_are_those_of_params)
+{
+	struct jsonrpc m = read_line("{" V "\"id\":1,\"method\":\"x\",\"arguments\":1,\"params\":{\"a\":{\"arguments\":3},\"argument\\u0073\":{\"k\":4}}}");
+
+	ck_assert(span_is(m.arguments.text, "{\"k\":4}"));
+	m = read_line("{" V MANY "\"id\":1,\"method\":\"x\",\"params\":{\"arguments\":{\"k\":5}}}");
+	ck_assert(span_is(m.arguments.text, "{\"k\":5}"));
+	m = read_line("{" V "\"id\":1,\"method\":\"x\",\"params\":{}}");
+	ck_assert_int_eq(m.arguments.kind, JSON_NONE);
+}
+END_TEST
+
 START_TEST(meta_is_that_of_params)
 {
 	struct jsonrpc m = read_line("{" V "\"id\":1,\"method\":\"x\",\"_meta\":1,\"other\":{\"_meta\":2},\"params\":{\"a\":{\"_meta\":3},\"\\u005fmeta\":{\"k\":4}}}");
@@ -331,6 +343,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, guesses_what_a_message_would_be_from_its_beginning, 0, ARRAY_LEN(begun));
 	tcase_add_loop_test(t, tells_what_a_message_is, 0, ARRAY_LEN(good));
 	tcase_add_test(t, members_are_the_exact_bytes);
+	tcase_add_test(t, arguments_are_those_of_params);
 	tcase_add_test(t, meta_is_that_of_params);
 	tcase_add_test(t, a_result_that_asks_for_input_is_told);
 	tcase_add_loop_test(t, refuses_what_peers_might_read_differently, 0, ARRAY_LEN(bad));
