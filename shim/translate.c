@@ -37,6 +37,7 @@ static void passage_free(struct passage *p)
 	loop_timer_clear(&p->timer);
 	buf_release(&p->line);
 	input_forget(p);
+	listen_forget(p);
 	free(p->uri);
 	free(p->state);
 	free(p->refusal);
@@ -373,10 +374,13 @@ static void too_late(struct loop_timer *timer)
 {
 	struct passage *p = container_of(timer, struct passage, timer);
 
+	bool is_subscribing = p->phase == PASSAGE_SUBSCRIBING;
+
+	listen_forget(p);
 	if (p->phase == PASSAGE_PACING)
 		input_go_on(p);
 	else
-		passage_refuse(p, -32603, p->phase == PASSAGE_SUBSCRIBING ? "the backend did not take the subscription in time" :
+		passage_refuse(p, -32603, is_subscribing ? "the backend did not take the subscription in time" :
 		               "nobody answered what the backend wants to know");
 }
 

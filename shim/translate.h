@@ -164,6 +164,7 @@ void listen_release(struct translator *t);
 void listen_begin(struct translator *t);                                 /* initialized */
 void listen_subscribe(struct passage *p);
 void listen_unsubscribe(struct passage *p);
+void listen_forget(struct passage *p);                                   /* it ends before it was answered */
 void listen_stop(struct translator *t);
 /* A notification of the backend: false, it is for the client. */
 bool listen_takes(struct translator *t, const struct jsonrpc *m);

@@ -223,6 +223,13 @@ void listen_subscribe(struct passage *p)
 	}
 }
 
+/* It was not granted: nobody wants it. */
+void listen_forget(struct passage *p)
+{
+	if (p->phase == PASSAGE_SUBSCRIBING)
+		free(map_remove(p->t->uris, span_of(p->uri)));
+}
+
 void listen_unsubscribe(struct passage *p)
 {
 	struct translator *t = p->t;
@@ -244,6 +251,16 @@ static struct listener *listener_with(struct translator *t, struct json_value id
 	return NULL;
 }
 
+/* By a child, which has no stream to close. */
+static bool is_ended(struct translator *t, struct json_value id)
+{
+	struct listener *l = listener_with(t, id);
+
+	if (l)
+		t->inner->kind->cancel(t->inner, &l->delivery);
+	return l != NULL;
+}
+
 bool listen_takes(struct translator *t, const struct jsonrpc *m)
 {
 	struct json_value honored = json_get(m->params, "notifications"), member;
@@ -251,6 +268,8 @@ bool listen_takes(struct translator *t, const struct jsonrpc *m)
 	struct listener *l;
 	struct span key;
 
+	if (strcmp(m->method, "notifications/cancelled") == 0)
+		return is_ended(t, json_get(m->params, "requestId"));
 	if (strcmp(m->method, "notifications/subscriptions/acknowledged") != 0)
 		return false;
 	l = listener_with(t, json_get(json_get(m->params, "_meta"), ERA_META_SUBSCRIPTION));

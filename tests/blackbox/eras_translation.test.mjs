@@ -1,6 +1,7 @@
 // A client of the older revisions before a backend that knows only the stateless one (2026-07-28): the shim translates, and the rules hold.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Person, rulesFor } from '../lib/approvals.mjs';
 import { tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
@@ -237,6 +238,23 @@ describe('input_required', suite, () => {
     const rows = (await place.storedRows()).filter((row) => row.tool === 'asks');
     assert.deepEqual(rows.map((row) => row.kind), ['intent', 'outcome', 'refused']);
     assert.equal(JSON.stringify(rows).includes('st ✓'), false);
+  });
+
+  test('one approval is enough for all legs, and for no other call', async (t) => {
+    const backend = await startModern(t, { tools: [tool('publish')] });
+    asking(backend, { who }, 'publish');
+    const place = makePlace(t, rulesFor(backend));
+    const [shim, person] = [await openShim(place, { capabilities: declared }), new Person(place)];
+    const going = shim.call('publish', { a: 1 });
+    const approval = await person.asked();
+    assert.equal(backend.arrivals.length, 0);
+    await person.decide('approve', approval.id);
+    await shim.send({ id: (await asked(shim)).id, result: accept });
+    assertSaid(await going, JSON.stringify({ who: accept }));
+    assert.deepEqual((await person.list('--all')).map((a) => a.state), ['CONSUMED']);
+    shim.call('publish', { a: 1 }).catch(() => {});
+    await person.asked();
+    assert.equal(backend.arrivals.length, 2);
   });
 
   test('several questions at once, of every kind; also for a prompt and a resource', async (t) => {
@@ -541,6 +559,29 @@ describe('what changes', suite, () => {
     assert.deepEqual(next.wanted, streams[n - 1].wanted);
     next.say('notifications/resources/updated', { uri: 'a:1' });
     await shim.message((m) => m.method === 'notifications/resources/updated');
+  });
+
+  test('a stream the backend cancels is opened again; the client hears nothing of it', async (t) => {
+    const { streams, shim, backend } = await setUpListening(t);
+    const first = await nth(streams, 1);
+    first.say('notifications/cancelled', { requestId: backend.of('subscriptions/listen')[0].message.id });
+    (await nth(streams, 2)).say('notifications/tools/list_changed');
+    await shim.message((m) => m.method === 'notifications/tools/list_changed');
+    assert.equal(shim.messages.length, 1);
+  });
+
+  test('a subscription that is not granted in time, or cancelled meanwhile, is not kept', async (t) => {
+    const backend = await startModern(t, { tools: [tool('echo')], capabilities });
+    const place = makePlace(t, `backends: { demo: { url: "${backend.url}", timeout: 3s } }\nagents: { one: { backends: { demo: { allowed: true } } } }\n`);
+    backend.onMethod['subscriptions/listen'] = (x) => x.stream();
+    const shim = await openShim(place);
+    assert.match((await shim.request('resources/subscribe', { uri: 'a:1' })).error.message, /in time/);
+    shim.request('resources/subscribe', { uri: 'a:2' }, { id: 'c' }).catch(() => {});
+    await until(() => backend.of('subscriptions/listen').some((x) => x.message.params.notifications.resourceSubscriptions?.includes('a:2')), { what: 'the wish' });
+    await shim.notify('notifications/cancelled', { requestId: 'c' });
+    const streams = listening(backend);
+    assert.deepEqual((await shim.request('resources/subscribe', { uri: 'a:3' })).result, {});
+    assert.deepEqual(streams.at(-1).wanted.resourceSubscriptions, ['a:3']);
   });
 
   test('a backend that refuses to be listened to is not asked again and again', async (t) => {
