@@ -182,7 +182,7 @@ void approvals_freeze(struct store *s, approval_covered_fn *is_covered);
 /* ---- sqlite_queue_look.c: nothing there writes ---- */
 struct queue_state { int64_t concurrency, delay_min_ms, delay_max_ms, took_ms; };    /* took_ms -1: nothing ran yet */
 bool queue_state(struct store *s, const char *backend, struct queue_state *out);     /* false: it has no queue */
-struct queue_first { uint64_t number; uint32_t owner; };
+struct queue_first { uint64_t number; uint32_t owner; bool has_dead_before; /* waiting, unburied */ };
 bool queue_first(struct store *s, const char *backend, struct queue_first *out);     /* of the eligible; false: there is none */
 /* The free slot that is ready first, and from when on; -1: all that may be taken are. */
 int64_t queue_free_slot(struct store *s, const char *backend, const struct queue_state *state, int64_t *ready_tick);

@@ -305,15 +305,16 @@ uint32_t queue_drop_overdue(struct store *s)
 
 /* ---- the commit point ---- */
 
-static bool is_next(struct store *s, const struct commit *c)
+static bool is_next(struct store *s, const struct commit *c, bool *has_dead)
 {
 	struct queue_state q;
-	struct queue_first first;
+	struct queue_first first = { 0 };
 	int64_t ready = 0;
+	bool is_first = queue_state(s, c->call->backend, &q) && queue_first(s, c->call->backend, &first) &&
+	                first.number == c->ticket;
 
-	return queue_state(s, c->call->backend, &q) && queue_first(s, c->call->backend, &first) &&
-	       first.number == c->ticket && queue_free_slot(s, c->call->backend, &q, &ready) >= 0 &&
-	       ready <= s->now.tick_ms;
+	*has_dead = first.has_dead_before;
+	return is_first && queue_free_slot(s, c->call->backend, &q, &ready) >= 0 && ready <= s->now.tick_ms;
 }
 
 enum commit_answer queue_may_start(struct store *s, struct commit *c)
@@ -324,10 +325,11 @@ enum commit_answer queue_may_start(struct store *s, struct commit *c)
 	if (!t.is_there || t.number != c->ticket || t.epoch != c->ticket_epoch || t.is_parked || t.is_forwarding ||
 		t.owner != gate_number(s->gate))
 		return COMMIT_PASSED_OVER;
-	if (is_next(s, c))
+	bool has_dead = false;
+	if (is_next(s, c, &has_dead) && !has_dead)
 		return COMMITTED;
 	(void)reap(s); /* a dead one, or one past its deadline, may have the slot */
-	return is_next(s, c) ? COMMITTED : COMMIT_NOT_FIRST;
+	return is_next(s, c, &has_dead) ? COMMITTED : COMMIT_NOT_FIRST;
 }
 
 void queue_start(struct store *s, const struct commit *c)

@@ -92,9 +92,12 @@ bool queue_first(struct store *s, const char *backend, struct queue_first *out)
 	struct pass p = pass_begin(s, backend);
 	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_TICKETS_WAITING, BIND(text(backend)));
 
+	*out = (struct queue_first){ 0 };
 	while (db_row(&s->db, q)) {
-		if (!is_eligible(&p, q))
+		if (!is_eligible(&p, q)) {
+			out->has_dead_before |= !is_alive(&p, (uint32_t)sqlite3_column_int64(q, 2));
 			continue;
+		}
 		out->number = (uint64_t)sqlite3_column_int64(q, 1);
 		out->owner = (uint32_t)sqlite3_column_int64(q, 2);
 		return true;
