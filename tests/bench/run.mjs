@@ -79,6 +79,19 @@ function measure(prefix, mode, n, command) {
   return JSON.parse(execFileSync(args[0], args.slice(1), { encoding: 'utf8', timeout: 600_000, stdio: ['ignore', 'pipe', 'inherit'] }));
 }
 
+/** The store by itself: 10^6 rows of history and windows of 10^5 calls against none; 32 processes that write as fast as they can. */
+const storePlan = [
+  ...[[0, 10], [10_000, 10], [1_000_000, 10], [0, 10_000], [0, 100_000], [1_000_000, 100_000]].map(([history, max]) => ['limit', 5000, history, max]),
+  ['writers', 32, 5, 0],
+  ['writers', 32, 5, 1],
+];
+const storeKey = ([mode, , a, b]) => (mode === 'limit' ? `store.limit.history_${a}.max_${b}` : `store.writers.${b ? 'full' : 'normal'}`);
+
+function measureStore([mode, n, a, b]) {
+  const args = mode === 'limit' ? [Math.max(300, Math.round(n * scale)), Math.round(a * scale), b] : [n, Math.max(1, Math.round(a * scale)), b];
+  return JSON.parse(execFileSync(program('bench_store'), [mode, ...args].map(String), { encoding: 'utf8', timeout: 600_000, stdio: ['ignore', 'pipe', 'inherit'] }));
+}
+
 function fsyncUs() {
   mkdirSync(work, { recursive: true });
   const fd = openSync(join(work, 'fsync'), 'w');
@@ -130,6 +143,10 @@ async function runAll() {
           note(`${place}.${mode}.${name}`, measure(place === 'pinned' ? pinned : [], mode, count, peers[place][name]));
         }
       }
+      for (const entry of storePlan) {
+        say(`round ${round}/${rounds}: ${storeKey(entry)}`);
+        note(storeKey(entry), measureStore(entry));
+      }
       note('fsync', fsyncUs());
     }
   } finally {
@@ -165,6 +182,18 @@ function budget(f) {
     '>= 12x', f['free.flight.shim'].per_s >= 12 * f['free.flight.mcp_remote'].per_s]);
   row('CPU per call, against mcp-remote', small.cpu_us / f['free.calls.mcp_remote'].cpu_us, 1 / 25, '<= 1/25');
   row('memory after the calls, against fresh', small.pss_after_mb / small.pss_fresh_mb, 1.2, '<= 1.2x');
+  const limit = (history, max) => f[storeKey(['limit', 0, history, max])].p50_us;
+  row('limit check at 10^4 rows of history, against none', limit(10_000, 10) / limit(0, 10), 1.1, '<= 1.1x');
+  row('limit check at 10^6 rows of history, against none', limit(1_000_000, 10) / limit(0, 10), 1.1, '<= 1.1x');
+  row('limit check at max_count 10^4, against 10', limit(0, 10_000) / limit(0, 10), 1.1, '<= 1.1x');
+  row('limit check at max_count 10^5, against 10', limit(0, 100_000) / limit(0, 10), 1.1, '<= 1.1x');
+  row('limit check at 10^6 rows and max_count 10^5, against none and 10', limit(1_000_000, 100_000) / limit(0, 10), 1.1, '<= 1.1x');
+  for (const [how, most] of [['normal', 20], ['full', 50]]) {
+    const w = f[`store.writers.${how}`];
+    rows.push([`32 writers, ${how}: operations/s`, String(w.per_s), 'aim >= 2000', w.per_s >= 2000]);
+    rows.push([`32 writers, ${how}: longest wait`, `${w.longest_ms} ms`, `<= ${most} ms`, w.longest_ms <= most]);
+    rows.push([`32 writers, ${how}: least against most`, w.fairness.toFixed(2), '>= 0.9', w.fairness >= 0.9]);
+  }
   rows.push(['exit after stdin closes', `${f['free.start.shim'].exit_ms.toFixed(1)} ms`, '<= 5 ms', f['free.start.shim'].exit_ms <= 5]);
   return rows;
 }
