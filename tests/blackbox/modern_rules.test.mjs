@@ -333,7 +333,7 @@ describe('calls that stop for input and wait before', suite, () => {
     assert.equal(backend.callsOf('publish').length, 1);
   });
 
-  test('in a queue each part has its turn, and both are one use', async (t) => {
+  test('in a queue the rest does not stand again, and both are one use', async (t) => {
     const backend = await startModern(t, { tools: [tool('echo')] });
     needsInput(backend, 'echo');
     const place = makePlace(t, simpleRules(backend.url, { grant: once, more: 'queue: { demo: { enabled: true, delay_min: 0s, delay_max: 0s } }\n' }));
