@@ -22,6 +22,12 @@ struct probe {
 	bool is_answered, is_said;
 };
 
+/* HTTP+SSE is older than all this, and a question would open a session. */
+enum era discover_era(const struct discover *d)
+{
+	return d->part->place.transport == TRANSPORT_SSE ? ERA_LEGACY : d->era;
+}
+
 /* ---- saying -------------------------------------------------------------------------------------------------------------------------- */
 static void say_legacy(struct part *p, struct json_value id)
 {
@@ -43,7 +49,7 @@ void discover_refuse(struct part *p, const struct jsonrpc *rpc, struct json_valu
 		ok = buf_append_char(&supported, '[') && json_quote(&supported, span_of(p->session.revision)) &&
 		     buf_append_char(&supported, ']');
 	else
-		ok = buf_append_text(&supported, p->discover.era == ERA_LEGACY ? SESSION_OLDER_REVISIONS : "[\"" ERA_MODERN_REVISION "\"]");
+		ok = buf_append_text(&supported, discover_era(&p->discover) == ERA_LEGACY ? SESSION_OLDER_REVISIONS : "[\"" ERA_MODERN_REVISION "\"]");
 	if (ok && modern_write_unsupported(rpc->id, buf_span(&supported), requested, &line))
 		reply_buf(p, &line);
 }
@@ -147,7 +153,7 @@ static struct probe *probe_new(struct discover *d)
 
 static bool knows_no_better(struct part *p, const struct jsonrpc *rpc)
 {
-	return session_has_handshake(p) || p->discover.era == ERA_LEGACY || era_claim(rpc).kind == JSON_NONE;
+	return session_has_handshake(p) || discover_era(&p->discover) == ERA_LEGACY || era_claim(rpc).kind == JSON_NONE;
 }
 
 void discover_from_client(struct discover *d, const struct jsonrpc *rpc)
@@ -156,7 +162,7 @@ void discover_from_client(struct discover *d, const struct jsonrpc *rpc)
 	struct probe *b;
 
 	if (knows_no_better(d->part, rpc)) {
-		if (d->era == ERA_MODERN && requested.kind != JSON_NONE && !session_has_handshake(d->part))
+		if (discover_era(d) == ERA_MODERN && requested.kind != JSON_NONE && !session_has_handshake(d->part))
 			discover_refuse(d->part, rpc, requested);
 		else
 			say_legacy(d->part, rpc->id);
@@ -172,7 +178,7 @@ void discover_from_client(struct discover *d, const struct jsonrpc *rpc)
 	request_begin(&b->request, &b->in.rpc);
 	if (d->part->session.withheld)
 		b->request.withheld = xstrdup(d->part->session.withheld);
-	if (d->era == ERA_UNKNOWN)
+	if (discover_era(d) == ERA_UNKNOWN)
 		loop_timer_set(d->part->shim->loop, &b->patience, PATIENCE_MS);
 	b->delivery.body = inbound_span(&b->in);
 	b->delivery.message = &b->in.rpc;

@@ -13,6 +13,8 @@ struct discover {
 	struct era_question question;        /* ours */
 };
 
+/* As far as it is known. */
+enum era discover_era(const struct discover *d);
 void discover_init(struct discover *d, struct part *part);
 bool discover_is_idle(const struct discover *d);
 void discover_give_up(struct discover *d);

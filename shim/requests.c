@@ -54,6 +54,16 @@ static struct json_value listened(struct json_value params)
 	return json_get(json_get(params, "notifications"), "resourceSubscriptions");
 }
 
+/* Keys that some backends would take for ours. */
+static bool is_listening_oddly(struct json_value params)
+{
+	static const char *const outer[] = { "notifications" }, *const inner[] = { "resourceSubscriptions" };
+	struct span which;
+
+	return json_has_case_twin(params, outer, ARRAY_LEN(outer), &which) ||
+	       json_has_case_twin(json_get(params, "notifications"), inner, ARRAY_LEN(inner), &which);
+}
+
 static struct json_value first_listened(struct json_value params)
 {
 	struct json_iter it = json_iter(listened(params));
@@ -168,11 +178,12 @@ static enum request_verdict by_all(struct part *p, const struct jsonrpc *rpc, st
 	const struct config *c = p->shim->rules.current->config;
 	struct acl_subject who = subject(p);
 	struct acl_answer a = acl_backend(c, &who);
+	bool is_odd = listened(rpc->params).kind != JSON_ARRAY || is_listening_oddly(rpc->params);
 	struct json_iter it = json_iter(listened(rpc->params));
 	struct json_value raw;
 	struct span key;
 
-	if (refusal_set_acl(r, &a, &who, ACL_RESOURCE, "") || (listened(rpc->params).kind != JSON_ARRAY && by_form(a.grant, rpc, r) == REQUEST_REFUSED))
+	if (refusal_set_acl(r, &a, &who, ACL_RESOURCE, "") || (is_odd && by_form(a.grant, rpc, r) == REQUEST_REFUSED))
 		return REQUEST_REFUSED;
 	while (json_next(&it, &key, &raw)) {
 		CLEANUP(free_charp) char *uri = page_name(raw, TARGET_CAP);
@@ -190,6 +201,8 @@ static bool is_governed(const struct request *q, const struct jsonrpc *rpc)
 
 	if (q->kind->names != NAMES_URIS)
 		return q->kind->names != NAMES_NOTHING;
+	if (is_listening_oddly(rpc->params))
+		return true;
 	return all.kind == JSON_ARRAY ? first_listened(rpc->params).kind != JSON_NONE : all.kind != JSON_NONE;
 }
 

@@ -14,7 +14,7 @@ bool session_has_handshake(const struct part *p)
 
 bool session_must_ask(const struct part *p, const struct jsonrpc *rpc)
 {
-	return p->session.phase == SESSION_NEW && p->discover.era == ERA_UNKNOWN && rpc->kind == JSONRPC_REQUEST &&
+	return p->session.phase == SESSION_NEW && discover_era(&p->discover) == ERA_UNKNOWN && rpc->kind == JSONRPC_REQUEST &&
 	       era_claim(rpc).kind != JSON_NONE;
 }
 
@@ -23,7 +23,7 @@ void session_era_known(struct part *p)
 {
 	if (p->session.phase != SESSION_ASKING)
 		return;
-	p->session.phase = p->discover.era == ERA_UNKNOWN ? SESSION_MODERN : SESSION_NEW;
+	p->session.phase = discover_era(&p->discover) == ERA_UNKNOWN ? SESSION_MODERN : SESSION_NEW;
 	loop_hurry(p->shim->loop);
 }
 
@@ -105,7 +105,7 @@ bool session_admits(struct part *p, const struct jsonrpc *rpc)
 
 	if (requested.kind == JSON_NONE)
 		return true;
-	if (!is_modern || session_has_handshake(p) || p->discover.era == ERA_LEGACY) {
+	if (!is_modern || session_has_handshake(p) || discover_era(&p->discover) == ERA_LEGACY) {
 		discover_refuse(p, rpc, requested);
 		return false;
 	}

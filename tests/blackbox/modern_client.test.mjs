@@ -48,6 +48,18 @@ describe('a modern client, an older backend', suite, () => {
   });
 });
 
+describe('a modern client, a backend over HTTP+SSE', suite, () => {
+  test('it is not even asked: it has no session before initialize', async (t) => {
+    const backend = await startBackend(t);
+    const place = makePlace(t);
+    place.writeRules(`backends: { demo: { url: "${backend.url}", transport: sse } }\nagents: { one: { backends: { demo: { allowed: true } } } }\n`);
+    const { ask, call } = modern(startShim(place));
+    assert.equal((await ask('server/discover')).error.code, -32601);
+    assert.equal((await call('echo')).error.code, -32022);
+    assert.equal(backend.requests.length, 0);
+  });
+});
+
 describe('a modern client, an older child', suite, () => {
   const server = path.join(root, 'tests/lib/stdio_server.mjs');
   for (const habits of [['ends-unless-opened'], ['ends-unless-opened', 'starts-slowly'], ['starts-slowly', 'ignores-server/discover'], ['ignores-server/discover']]) {

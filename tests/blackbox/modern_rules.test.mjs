@@ -106,6 +106,50 @@ describe('eras that do not fit', suite, () => {
   });
 });
 
+describe('what passes', suite, () => {
+  test('progress and log messages of a request come before its answer, as the envelope asked for them', async (t) => {
+    const { backend, call, shim } = await setUp(t);
+    backend.onCall.echo = (x, params) => {
+      x.stream();
+      x.event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: params._meta.progressToken, progress: 1, message: 'half' } });
+      x.event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: params._meta[`${KEY}logLevel`], data: 'said' } });
+      x.event({ jsonrpc: '2.0', id: x.message.id, result: complete({ content: [{ type: 'text', text: 'done' }] }) });
+      x.end();
+    };
+    assertSaid(await call('echo', {}, { meta: { progressToken: 'p-1', [`${KEY}logLevel`]: 'debug' } }), 'done');
+    assert.deepEqual(shim.messages.map((m) => m.params), [{ progressToken: 'p-1', progress: 1, message: 'half' }, { level: 'debug', data: 'said' }]);
+  });
+
+  test('a backend that is not there is said so; it is asked again when it is', async (t) => {
+    const backend = await startModern(t, { tools: [tool('echo')] });
+    const { port } = backend;
+    await backend.stop();
+    const { call } = modern(startShim(makePlace(t, simpleRules(backend.url))));
+    assertRefused(await call('echo'), CODE.unreachable);
+    await backend.start(port);
+    await until(async () => (await call('echo', { message: 'x' })).result?.content[0].text === 'x', { what: 'an answer' });
+  });
+
+  test('a backend of this revision alone that is slow to say so is translated for a client that fell back', async (t) => {
+    const { backend, ask, shim } = await setUp(t);
+    const discover = backend.onMethod['server/discover'];
+    let asked = 0;
+    backend.onMethod['server/discover'] = (x) => { if (asked++ > 0) discover(x); };
+    assert.equal((await ask('server/discover')).error.code, -32601);
+    assert.ok((await shim.initialize()).result);
+    assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+  });
+
+  test('the session and each call are on record with the name the client gave', async (t) => {
+    const { call, shim, place } = await setUp(t);
+    await call('echo');
+    await call('echo', {}, { meta: { [`${KEY}clientInfo`]: { name: 'renamed', version: '2' } } });
+    assert.deepEqual(await place.query("SELECT client, client_version FROM session WHERE kind = 'shim'"), [{ client: 'modern-test', client_version: '1' }]);
+    await shim.end();
+    assert.deepEqual((await place.storedRows()).filter((row) => row.kind === 'intent').map((row) => row.body.client), ['modern-test', 'renamed']);
+  });
+});
+
 describe('calls that stop for input', suite, () => {
   test('without a requestState the answers show that it goes on; once', async (t) => {
     const { backend, call } = await setUp(t, { rules: { grant: once } });
@@ -246,6 +290,9 @@ describe('lists and listening', suite, () => {
     for (const resourceSubscriptions of [['a://b', 'secret://c'], ['a://b', 7], { 0: 'secret://c' }, 'secret://c']) {
       const answer = await ask('subscriptions/listen', { notifications: { resourceSubscriptions } });
       assert.ok([CODE.denied, CODE.invalid, CODE.params].includes(answer.error?.code), answer.line);
+    }
+    for (const params of [{ notifications: { ResourceSubscriptions: ['secret://c'] } }, { Notifications: { resourceSubscriptions: ['secret://c'] } }]) {
+      assert.ok((await ask('subscriptions/listen', params)).error, JSON.stringify(params));
     }
     assert.equal(streams.length, 0);
   });
