@@ -99,6 +99,18 @@ describe('mcp-remote as a backend', suite, () => {
     await next.end();
   });
 
+  test('OAuth beside another backend: that one works meanwhile, and the tools join once somebody has signed in', async (t) => {
+    const guard = await startOAuth(t, server.url);
+    const place = makePlace(t);
+    place.writeRules(rulesFor([remoteEntry(place, guard.url), server.entry('open')]));
+    const shim = await openShim(place);
+    const { tools } = (await shim.request('tools/list')).result;
+    assert.ok(tools.length > 0 && tools.every((tool) => tool.name.startsWith('open__')));
+    await logIn(shim);
+    await shim.message((m) => m.method === 'notifications/tools/list_changed', 'list_changed');
+    assertSaid(await shim.call('demo__echo', { message: 'joined' }), 'joined');
+  });
+
   test('OAuth that nobody completes: nothing reaches the server, and the end of input ends all of it', async (t) => {
     const { place, guard } = await setUp(t, { oauth: true });
     const shim = startShim(place);
