@@ -132,6 +132,7 @@ bool record_intent(const struct record_call *r, const struct record_verdicts *v,
 	put_claims(&o, v->claims);
 	if (v->queue_position > 0) {
 		put_int(&o, "queue_position", v->queue_position);
+		put_int(&o, "queue_ticket", (int64_t)v->queue_ticket);
 		put_int(&o, "queue_wait_ms", v->queue_wait_ms);
 	}
 	put_where(&o, r);

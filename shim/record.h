@@ -31,6 +31,7 @@ struct record_verdicts {
 	const char *continues;               /* an earlier call; NULL = none */
 	const char *approval;                /* "" = none was needed */
 	uint32_t queue_position;             /* when it joined; 0 = it did not queue */
+	uint64_t queue_ticket;               /* the order of starts is the order of these */
 	int64_t queue_wait_ms;
 };
 

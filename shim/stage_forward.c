@@ -71,6 +71,7 @@ void forward_ask(struct call *c, struct store *store)
 		.continues = k ? k->first : NULL,
 		.approval = c->approval[0] || !k ? c->approval : k->approval,
 		.queue_position = c->ticket ? c->standing.drawn_at : 0,
+		.queue_ticket = c->ticket,
 		.queue_wait_ms = c->standing.waited_ms,
 	};
 

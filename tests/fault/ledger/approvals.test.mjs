@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { seedOf } from '../../lib/random.mjs';
 import { factor, inTurn, scale, suite } from '../../lib/settings.mjs';
 import { until } from '../../lib/until.mjs';
-import { befall } from './trouble.mjs';
+import { befall, decider } from './trouble.mjs';
 import { World } from './world.mjs';
 
 const rules = { approval: { tool: 'asked' }, limits: [{ tool: 'asked', window_ms: 2000, max_count: 8 }] };
@@ -17,18 +17,6 @@ const limit = 'queue: { demo: { global_rate_limits: { asked: {window: 2s, max_co
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Decides what is asked, at random; sometimes dies while doing so. */
-const person = (world) => async (isDone) => {
-  while (!isDone()) {
-    const all = await world.asked();
-    if (all.length === 0) await pause(50);
-    for (const approval of all.slice(0, 4)) {
-      const verb = world.rnd() < 0.75 ? 'approve' : world.pick(['reject', 'cancel']);
-      await world.decide(verb, approval, world.rnd() < 0.2 ? { killAfter: Math.floor(world.rnd() * 150) } : {});
-    }
-  }
-};
-
 describe('each approval is used at most once, and only by its own call', inTurn, () => {
   test('while shims and those who decide are killed and stopped', async (t) => {
     const seed = seedOf(t);
@@ -36,7 +24,7 @@ describe('each approval is used at most once, and only by its own call', inTurn,
     const shared = { asked: ['same1', 'same2', 'same3', 'same4', 'same5', 'same6'] };
     await world.underFire({
       clients: 5, lanes: 2, tools: ['asked', 'asked', 'echo'], shared, ms: scale === 'full' ? 600_000 : 10_000,
-      trouble: (end) => befall(world, ['kill', 'stop', 'edit', 'operator', 'lock'], end), person: person(world),
+      trouble: (end) => befall(world, ['kill', 'stop', 'edit', 'operator', 'lock'], end), person: decider(world),
     });
     world.assertKept(await world.over());
     assert.ok(world.arrivals().some((a) => a.tool === 'asked'), 'some were approved and ran');

@@ -12,6 +12,7 @@
 //   {what:'intent', call, key, seq}   {what:'outcome', call, verdict}
 //   {what:'approval', id, state, args, consumed_by}       consumed_by: a call
 //   {what:'left', table, owner}                           a hold, ticket, flight or session whose owner is dead
+//   {what:'broken', text}                                 counts that do not agree with what they count
 //
 // Rules: {limits: [{tool, agent, window_ms, max_count}], queue: {tool}, approval: {tool}}; a limit without tool or agent counts all.
 
@@ -173,9 +174,9 @@ export function approvalViolations(events, { approval }) {
   return found;
 }
 
-/** The dead leave nothing. */
+/** The dead leave nothing, and what is kept agrees with itself. */
 export function leftoverViolations(events) {
-  return of(events, 'left').map((e) => say('left', `${e.table} of the dead process ${e.owner} is still there`, [e]));
+  return [...of(events, 'left').map((e) => say('left', `${e.table} of the dead process ${e.owner} is still there`, [e])), ...of(events, 'broken').map((e) => say('state', e.text, [e]))];
 }
 
 const rulesOf = [limitViolations, effectViolations, evidenceViolations, orderViolations, ticketViolations, approvalViolations, leftoverViolations];

@@ -58,6 +58,7 @@ describe('the checker', () => {
     'an approval used by nobody': ['approval', changed(sound(), (e) => e.what === 'approval', { consumed_by: '' })],
     'an approval used by a call that never committed': ['approval', changed(sound(), (e) => e.what === 'approval', { consumed_by: 'call-none' })],
     'a hold of the dead': ['left', [...sound(), { what: 'left', table: 'limit_entry', owner: 7 }]],
+    'a count that is wrong': ['state', [...sound(), { what: 'broken', text: 'a window' }]],
   };
   for (const [what, [rule, events]] of Object.entries(forged)) {
     test(`finds ${what}`, () => assert.ok(check(events, rules).some((v) => v.rule === rule), JSON.stringify(check(events, rules))));

@@ -201,6 +201,26 @@ const scenarios = {
     } };
   },
 
+  /** A call that goes through the queue. */
+  async queued(world, env) {
+    await world.survivor();
+    const victim = await world.open('one', { env });
+    return { victim, answer: victim.call('queued') };
+  },
+
+  /** A call that waits in the queue for longer than its client does: told to come again, and repeated. */
+  async parked(world, env) {
+    world.place.writeRules(world.config({ agent: 'hold_max: 500ms' }));
+    const survivor = await world.survivor();
+    const key = world.newKey();
+    survivor.call('queued', { key, args: { mark: key, wait_ms: 4000 } });
+    await until(() => world.arrivalsOf(key).length === 1, { what: 'the operation under way' });
+    const victim = await world.open('one', { env });
+    const mine = world.newKey();
+    const answer = victim.call('queued', { key: mine }).then((a) => (a?.verdict === 'deferred' ? victim.call('queued', { key: mine }) : a));
+    return { victim, answer };
+  },
+
   /** aegisctl repair of a database that was damaged. What it held is lost, its ledger with it. */
   async repair(world, env) {
     const survivor = await world.survivor();
@@ -231,12 +251,11 @@ const ways = {
   asked: ['HOLD_TAKEN', 'APPROVAL_ASKED', 'APPROVAL_ATTACHED'],
   redeemed: ['APPROVAL_MOVED', 'APPROVAL_USED', 'WAKE_TAKEN'],
   given_up: ['RELEASE_WRITTEN', 'FINISH_RELEASING'],
+  queued: ['TICKET_ENTERED', 'TICKET_STARTED', 'TICKET_ENDED'],
+  parked: ['TICKET_PARKED', 'TICKET_TAKEN_UP'],
   vote: ['VOTE_NOTED', 'VOTE_WRITTEN', 'WAKE_SENDING'],
   repair: ['REPAIR_MADE', 'REPAIR_ASIDE', 'REPAIR_PLACED'],
 };
-
-/** Reached by calls that wait in a queue. */
-export const waiting = ['TICKET_ENTERED', 'TICKET_STARTED', 'TICKET_ENDED', 'TICKET_PARKED', 'TICKET_TAKEN_UP'];
 
 /** [{id, name, way, reach}]: reach(world, action) -> {victim, answer}, or {ctl, mend}: aegisctl died, and mend does what it was to do. */
 export const reachable = Object.entries(ways).flatMap(([way, ids]) => ids.map((id) => ({

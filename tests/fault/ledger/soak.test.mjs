@@ -5,7 +5,7 @@ import { seedOf } from '../../lib/random.mjs';
 import { inTurn, scale } from '../../lib/settings.mjs';
 import { World } from './world.mjs';
 import { missing, otherBoot, otherTime, otherWall, smallDisk } from './surroundings.mjs';
-import { befall } from './trouble.mjs';
+import { befall, decider } from './trouble.mjs';
 
 const minutes = Number(process.env.AEGIS_LEDGER_MINUTES ?? 60);
 const MS = scale === 'full' ? minutes * 60_000 : 8_000;
@@ -31,10 +31,33 @@ async function soak(t, { troubles, lanes = 1, clients = 8, backend = { fails: 0.
 }
 
 describe('no window holds more than its count', inTurn, () => {
-  test('while shims are killed and stopped, and their operators too', (t) => soak(t, { troubles: ['kill', 'kill', 'stop', 'operator', 'edit', 'all'], lanes: 2 }));
-  test('while the state is locked and replaced', (t) => soak(t, { troubles: ['lock', 'gate', 'replace', 'gate_replaced', 'kill', 'stop', 'edit'], lanes: 2 }));
+  test('while shims are killed and stopped, and their operators too', (t) => soak(t, { troubles: ['kill', 'kill', 'stop', 'operator', 'edit', 'all', 'gate_replaced'], lanes: 2 }));
+  test('while the state is locked and replaced', (t) => soak(t, { troubles: ['lock', 'gate', 'replace', 'kill', 'stop', 'edit'], lanes: 2 }));
   test('while the disk is full and has no inodes left', { skip: missing.disk }, (t) => soak(t, { troubles: ['full', 'no_inodes', 'kill'], surroundings: (w) => smallDisk(w, 'size=64m,nr_inodes=200') }));
   test('while the wall clock is set an hour forth and back', { skip: missing.wall }, (t) => soak(t, { troubles: ['wall', 'wall', 'kill', 'stop'], surroundings: otherWall }));
   test('while machines sleep: processes whose boot clocks differ', { skip: missing.time }, (t) => soak(t, { troubles: ['kill', 'kill', 'stop'], surroundings: otherTime }));
   test('while the machine boots again and again', { skip: missing.boot }, (t) => soak(t, { troubles: ['all', 'kill', 'kill', 'kill', 'stop'], surroundings: otherBoot }));
+
+  test('everything at once: limits, approvals, a queue, brakes, clients that give up before they are served', async (t) => {
+    const seed = seedOf(t);
+    const all = ['limited', 'asked', 'queued', 'echo'];
+    const world = await World.make(t, {
+      seed, backend: { fails: 0.05, cuts: 0.05, slow_ms: 20 },
+      rules: { limits: [...limits, { tool: 'queued', window_ms: 2000, max_count: 12 }, { tool: 'asked', window_ms: 2000, max_count: 8 }], approval: { tool: 'asked' } },
+      config: {
+        ...config, agent: 'hold_max: 700ms', grant: `${config.grant}\napproval_required: [asked]`,
+        more: `approval: { max_pending_per_agent: 50, max_asks_per_hour: 100000, cooldown_after_refusal: 1ms, heartbeat: 100ms }
+queue: { demo: { enabled: true, delay_min: 0s, delay_max: 30ms, keep_place: 1s, bypass_tools: [echo, limited], global_rate_limits: {
+  limited: [ {window: 1s, max_count: 20}, {window: 5s, max_count: 70} ], queued: {window: 2s, max_count: 12}, asked: {window: 2s, max_count: 8} } } }\n`,
+      },
+    });
+    const same = (tool) => Array.from({ length: 8 }, (_, n) => `${tool}-${n}`);
+    await world.underFire({
+      clients: 6, lanes: 3, tools: all, shared: { asked: same('asked'), queued: same('queued') }, ms: MS,
+      trouble: (until) => befall(world, ['kill', 'kill', 'stop', 'brake', 'brake', 'operator', 'edit', 'lock', 'replace'], until, 2), person: decider(world),
+    });
+    const arrived = Object.fromEntries(all.map((tool) => [tool, world.arrivals().filter((a) => a.tool === tool).length]));
+    t.diagnostic(JSON.stringify(arrived));
+    world.assertKept(await world.over());
+  });
 });

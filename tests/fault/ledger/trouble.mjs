@@ -58,7 +58,7 @@ export const troubles = {
     await run('flock', ['-x', path.join(world.place.state, 'gate'), '-c', move]);
   },
 
-  /** The gate is another file all at once. */
+  /** The gate is another file all at once. Not beside `replace`: who holds the old one keeps nobody out. */
   async gate_replaced(world) {
     rmSync(path.join(world.place.state, 'gate'), { force: true });
   },
@@ -74,6 +74,14 @@ export const troubles = {
     const [what, ...rest] = world.pick(commands);
     if (what === 'call') await world.callByCtl(...rest, some(world, 300));
     else await world.ctl([what, ...rest], { killAfter: some(world, 300) });
+  },
+
+  /** Everything, or one agent or tool, is paused for a while. */
+  async brake(world) {
+    const what = world.pick([[], ['--agent', world.pick(world.agents)], ['--backend', 'demo'], ['--tool', world.pick(world.work.tools)]]);
+    await world.ctl(['pause', ...what], world.rnd() < 0.3 ? { killAfter: some(world, 150) } : {});
+    await pause(some(world, 800));
+    await world.ctl(['resume', ...what]);
   },
 
   /** The wall clock is set; the other clocks are left alone. */
@@ -137,3 +145,14 @@ export async function befall(world, names, until, lanes = 1) {
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
+/** Decides what is asked, at random; sometimes dies while doing so. */
+export const decider = (world) => async (isDone) => {
+  while (!isDone()) {
+    const all = await world.asked();
+    if (all.length === 0) await pause(50);
+    for (const approval of all.slice(0, 4)) {
+      const verb = world.rnd() < 0.75 ? 'approve' : world.pick(['reject', 'cancel']);
+      await world.decide(verb, approval, world.rnd() < 0.2 ? { killAfter: Math.floor(world.rnd() * 150) } : {});
+    }
+  }
+};

@@ -292,13 +292,19 @@ export class World {
     assert.equal(sound, 'ok');
     const audit = (await rows("SELECT seq, call, kind, verdict, body FROM audit WHERE kind IN ('intent', 'outcome') ORDER BY seq")).map((r) => ({ ...r, body: JSON.parse(r.body) }));
     const evidence = audit.map(({ seq, call, kind, verdict, body }) => (kind === 'intent'
-      ? { what: 'intent', call, seq, key: body.arguments?.mark, ticket: body.ticket ?? 0 } : { what: 'outcome', call, seq, verdict }));
+      ? { what: 'intent', call, seq, key: body.arguments?.mark, ticket: body.queue_ticket ?? 0 } : { what: 'outcome', call, seq, verdict }));
     const approvals = (await rows('SELECT id, state, args, consumed_by FROM approval')).map((r) => ({ what: 'approval', ...r, args: JSON.parse(r.args) }));
     const left = await rows(`SELECT 'a hold' AS "table", owner FROM limit_entry WHERE tick = 9223372036854775807 AND owner > 0
       UNION ALL SELECT 'a use of an open call', owner FROM limit_entry WHERE tick = 9223372036854775806
       UNION ALL SELECT 'a flight', owner FROM flight UNION ALL SELECT 'a ticket', owner FROM ticket
-      UNION ALL SELECT 'an attachment', owner FROM approval_waiter UNION ALL SELECT 'a session', number FROM session`);
-    return [...evidence, ...approvals, ...left.map((l) => ({ what: 'left', ...l }))];
+      UNION ALL SELECT 'an attachment', owner FROM approval_waiter UNION ALL SELECT 'a session', number FROM session
+      UNION ALL SELECT 'a slot', number FROM queue_slot WHERE number IS NOT NULL
+      UNION ALL SELECT 'a hold of an approval that is over', owner FROM limit_entry WHERE tick = 9223372036854775807 AND owner <= 0
+        AND call NOT IN (SELECT id FROM approval WHERE state IN ('PENDING', 'APPROVED'))`);
+    const broken = await rows(`SELECT 'window ' || key || ' of ' || window_ms || ' ms counts ' || live || ', there are ' || n AS text FROM (SELECT w.*, (SELECT count(*)
+        FROM limit_entry e WHERE e.key = w.key AND e.tick > w.from_tick) AS n FROM limit_window w) WHERE live <> n
+      UNION ALL SELECT 'the audit has gaps' WHERE (SELECT max(seq) - min(seq) + 1 <> count(*) FROM audit)`);
+    return [...evidence, ...approvals, ...left.map((l) => ({ what: 'left', ...l })), ...broken.map((b) => ({ what: 'broken', ...b }))];
   }
 
   /** A ledger with violations is kept for reading. */
