@@ -21,17 +21,25 @@ static void print_text(FILE *to, struct json_value text)
 	fputc('\n', to);
 }
 
+/* "... message", as servers mean it for people; those that say no more than numbers: "... 3 of 10". */
 static void show_progress(const struct jsonrpc *notification)
 {
 	struct json_value message = json_get(notification->params, "message");
+	struct json_value total = json_get(notification->params, "total");
 
 	if (strcmp(notification->method, "notifications/progress") != 0)
 		return;
 	fputs("... ", stderr);
-	term_print(stderr, json_get(notification->params, "progress").text, TERM_ONE_LINE);
-	fputs(message.kind == JSON_STRING ? " " : "\n", stderr);
-	if (message.kind == JSON_STRING)
+	if (message.kind == JSON_STRING) {
 		print_text(stderr, message);
+		return;
+	}
+	term_print(stderr, json_get(notification->params, "progress").text, TERM_ONE_LINE);
+	if (total.kind == JSON_NUMBER) {
+		fputs(" of ", stderr);
+		term_print(stderr, total.text, TERM_ONE_LINE);
+	}
+	fputc('\n', stderr);
 }
 
 /* ---- a session -------------------------------------------------------------------------------- */
