@@ -17,6 +17,7 @@ import { until } from '../lib/until.mjs';
 import { approvals, approve, assertDeferred, assertRising, pending, progress, reject, withToken } from '../lib/waiting.mjs';
 
 const asks = (more = '') => ({ grant: 'approval_required: [publish]', more: `approval: { ${['heartbeat: 200ms', more].filter(Boolean).join(', ')} }\n` });
+const queues = (more = '') => ({ more: `approval: { heartbeat: 200ms }\nqueue:\n  demo: { enabled: true, ${more} }\n` });
 
 async function setUp(t, rules = {}, { open = true, ...options } = {}) {
   const backend = await startBackend(t, { tools: ['publish', 'echo', 'slow'].map((name) => tool(name)) });
@@ -209,6 +210,62 @@ describe('a client that goes', suite, () => {
     const next = await openShim(place);
     assertSaid(await next.call('publish'), 'done');
     assert.equal(backend.arrivals.length, 1);
+  });
+});
+
+describe('a call in the queue', suite, () => {
+  const busy = (backend) => {
+    const open = [];
+    backend.onCall.slow = (exchange) => open.push(exchange);
+    return { open, release: () => open.splice(0).forEach((exchange) => exchange.say('slow done')) };
+  };
+
+  test('is told its place before its client gives up, and keeps it', async (t) => {
+    const { backend, shim } = await setUp(t, { ...queues('delay_min: 1ms, delay_max: 1ms'), agent: 'hold_max: 1s' });
+    const { open, release } = busy(backend);
+    const first = shim.call('slow');
+    await until(() => open.length === 1, { what: 'the slow call at the backend' });
+    const told = await shim.call('echo', { message: 'b' });
+    assertDeferred(told, 'queued');
+    assert.match(told.result.content[0].text, /queue of backend demo, position 1/);
+    const third = shim.call('echo', { message: 'c' }, withToken('c'));
+    await progress(shim, 'c');
+    const again = shim.call('echo', { message: 'b' }, withToken('b'));
+    assert.match((await progress(shim, 'b'))[0].message, /position 1/);
+    release();
+    assertSaid(await first, 'slow done');
+    assertSaid(await again, 'b');
+    assertSaid(await third, 'c');
+    assert.deepEqual(backend.callsOf('echo').map((one) => one.args.message), ['b', 'c'], 'parked, it had kept its number');
+  });
+
+  test('that is parked blocks nobody', async (t) => {
+    const { backend, shim } = await setUp(t, { ...queues('delay_min: 1ms, delay_max: 1ms'), agent: 'hold_max: 1s' });
+    const { open, release } = busy(backend);
+    const first = shim.call('slow');
+    await until(() => open.length === 1, { what: 'the slow call at the backend' });
+    assertDeferred(await shim.call('echo', { message: 'parked' }), 'queued');
+    const third = shim.call('echo', { message: 'c' });
+    release();
+    assertSaid(await first, 'slow done');
+    assertSaid(await third, 'c');
+    assert.deepEqual(backend.callsOf('echo').map((one) => one.args.message), ['c']);
+  });
+
+  test('shows its position and how it comes nearer', async (t) => {
+    const { backend, shim } = await setUp(t, queues('delay_min: 1ms, delay_max: 1ms'));
+    const { open, release } = busy(backend);
+    const calls = [shim.call('slow', { n: 1 })];
+    await until(() => open.length === 1, { what: 'the slow call at the backend' });
+    calls.push(shim.call('slow', { n: 2 }), shim.call('echo', { message: 'last' }, withToken('q')));
+    const at = async (position) => until(async () => (await progress(shim, 'q')).find((one) => one.message.includes(`queue of backend demo: position ${position}`)), { what: `position ${position}` });
+    await at(2);
+    release();
+    await until(() => open.length === 1, { what: 'the second slow call at the backend' });
+    await at(1);
+    release();
+    for (const one of calls) assert.ok((await one).result);
+    assertRising(await progress(shim, 'q'));
   });
 });
 

@@ -32,6 +32,20 @@ const obstacles = {
       for (const one of await pending(place)) await approve(place, one.id);
     },
   },
+  queue: {
+    takes: 3,
+    more: 'queue:\n  demo: { enabled: true, delay_min: 1ms, delay_max: 1ms }\n',
+    hold: async (all) => {
+      all.blocker = all.other.call('block');
+      all.held = await until(() => all.backend.blocked, { what: 'a call that has the slot' });
+    },
+    waits: async () => {},
+    lets: async (all) => {
+      all.backend.blocked = null;
+      all.held.say('unblocked');
+      assertSaid(await all.blocker, 'unblocked');
+    },
+  },
 };
 
 async function setUp(t, kind, { agent = '' } = {}) {
@@ -224,5 +238,32 @@ describe('a person\'s word', suite, () => {
     }
     t.diagnostic(JSON.stringify(told));
     await assertClean(all);
+  });
+});
+
+describe('a place that is kept', suite, () => {
+  test('goes with the session that has it', async (t) => {
+    const all = await setUp(t, 'queue', { agent: 'hold_max: 300ms' });
+    await all.kind.hold(all);
+    const shim = await openShim(all.place);
+    const { result } = await shim.call('publish', { n: 0 });
+    assert.equal(result._meta['aegis/status'], 'queued');
+    await shim.end();
+    await all.kind.lets(all);
+    await assertClean(all);
+    assert.equal(arrivals(all.backend, 0), 0);
+  });
+
+  test('is for one of those that come back, though many do at once', async (t) => {
+    const all = await setUp(t, 'queue', { agent: 'hold_max: 300ms' });
+    await all.kind.hold(all);
+    const shim = await openShim(all.place);
+    const { result } = await shim.call('publish', { n: 0 });
+    assert.equal(result._meta['aegis/status'], 'queued');
+    await all.kind.lets(all);
+    const said = await Promise.all([1, 2, 3].map(() => shim.call('publish', { n: 0 })));
+    const ran = said.filter((answer) => answer.result && !answer.result.isError).length;
+    assert.equal(arrivals(all.backend, 0), ran);
+    assert.ok(ran >= 1);
   });
 });
