@@ -26,6 +26,8 @@ enum step limits_judge(struct call *c);
 void limits_ask(struct call *c, struct store *store);
 void limits_told(struct call *c);
 enum step approval_judge(struct call *c);
+void approval_ask(struct call *c, struct store *store);
+void approval_told(struct call *c);
 enum step queue_judge(struct call *c);
 void queue_ask(struct call *c, struct store *store);
 void queue_told(struct call *c);

@@ -78,6 +78,8 @@ enum step approval_judge(struct call *c)
 {
 	CLEANUP(approval_release) struct approval a = { 0 };
 
+	if (c->refusal.reason != REFUSED_NONE)
+		return STEP_STOP;
 	if (!c->needs_approval)
 		return STEP_NEXT;
 	if (!c->approval[0])
@@ -93,5 +95,17 @@ enum step approval_judge(struct call *c)
 	case APPROVAL_CANCELLED:
 	case APPROVAL_CONSUMED: break;
 	}
-	return refuse(c, &a);
+	return a.is_overdue ? STEP_STORE : refuse(c, &a);
+}
+
+/* Given in its last moment and not yet written when it was read, it is no refusal: the store says which was first. */
+void approval_ask(struct call *c, struct store *store)
+{
+	store_approval_expire(store, &c->op);
+}
+
+void approval_told(struct call *c)
+{
+	if (c->op.err != OK)
+		call_refuse_store(c, err_text(c->op.err));
 }

@@ -131,7 +131,8 @@ void asked_show(struct asked *k, int64_t tick)
 {
 	struct approval *a = &k->a;
 
-	if (asked_is_overdue(k, tick))
+	a->is_overdue = asked_is_overdue(k, tick);
+	if (a->is_overdue)
 		a->state = APPROVAL_EXPIRED;
 	a->waited_ms = at_least_0(tick - k->created_tick);
 	a->expires_in_ms = asked_is_live(k) ? at_least_0(k->expires_tick - (a->is_frozen ? k->frozen_tick : tick)) : 0;

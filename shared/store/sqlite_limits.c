@@ -362,6 +362,20 @@ void holds_drop_of(struct store *s, uint32_t owner)
 
 /* ---- verbs ---- */
 
+/* Nobody has noticed yet that their owners are dead; whoever meets them in a full window will. */
+static int64_t holds_of_dead(struct store *s, const char *key)
+{
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_HELD_BY, BIND(text(key)));
+	int64_t n = 0;
+
+	while (db_row(&s->db, q)) {
+		int64_t owner = sqlite3_column_int64(q, 0);
+		if (owner != OWNER_APPROVAL && !presence_is_alive(s->presence, (uint32_t)owner, NULL))
+			n += sqlite3_column_int64(q, 1);
+	}
+	return n;
+}
+
 static void show(struct store *s, struct limit_row *row)
 {
 	struct window w = { .key = row->key, .window_ms = row->window_ms };
@@ -371,8 +385,8 @@ static void show(struct store *s, struct limit_row *row)
 	int64_t held = entries_between(s, row->key, TICK_OPEN, TICK_HELD);
 	int64_t oldest = db_number(&s->db, SQL_ENTRY_OLDEST, -1,
 		BIND(text(w.key), num(mark_of(s, w.window_ms)), num(0)));
-	row->held = (uint32_t)held;
 	row->used = (uint32_t)(w.live - held);
+	row->held = (uint32_t)(held > 0 ? held - holds_of_dead(s, row->key) : 0);
 	row->next_free_ms = oldest < 0 ? -1 : ms_until_left(s, oldest, w.window_ms);
 	row->is_closed = closed_ms > 0;
 	if (row->is_closed)

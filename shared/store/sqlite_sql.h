@@ -61,6 +61,7 @@
 	SQL(ENTRY_OLDEST,    "SELECT tick FROM limit_entry WHERE key = ?1 AND tick > ?2 AND tick < 9223372036854775806"         \
 	                     " ORDER BY tick LIMIT 1 OFFSET ?3")                                                                \
 	SQL(ENTRY_OWNER,     "SELECT owner FROM limit_entry WHERE key = ?1 AND tick = ?2 AND call = ?3")                        \
+	SQL(HELD_BY,         "SELECT owner, count(*) FROM limit_entry WHERE key = ?1 AND tick = 9223372036854775807 GROUP BY owner")  \
 	SQL(ENTRY_PUT,       "INSERT INTO limit_entry (key, tick, call, owner) VALUES (?1, ?2, ?3, ?4)")                        \
 	SQL(ENTRY_DROP,      "DELETE FROM limit_entry WHERE key = ?1 AND tick = ?2 AND call = ?3")                              \
 	SQL(ENTRY_FORGET,    "DELETE FROM limit_entry WHERE (key, tick, call) IN (SELECT key, tick, call FROM limit_entry"      \

@@ -242,6 +242,7 @@ struct approval {                                               /* strings are o
 	uint8_t args_hash[32], tool_hash[32], fingerprint[32];
 	uint32_t quorum, votes;                 /* votes for it so far */
 	bool is_auth_required, is_frozen;
+	bool is_overdue;                        /* EXPIRED by the clock alone: a decision on its way may still be first (store_approval_expire) */
 	int64_t created_at_ms, decided_at_ms;   /* 0 = not decided */
 	int64_t expires_in_ms, waited_ms;       /* as of the reading; expires_in of the undecided and unused */
 	uint32_t waiting;                       /* calls attached */

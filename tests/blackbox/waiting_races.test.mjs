@@ -65,10 +65,9 @@ const arrivals = (backend, n) => backend.callsOf('publish').filter((one) => one.
 
 /** Nothing is held for anybody, and nothing stands in the way of the next. */
 async function assertClean({ place, backend, other }) {
-  const { stdout } = await place.ctl(['limits', '--agent', 'one', '--json']);
-  const held = () => JSON.parse(stdout).filter((row) => row.held > 0);
-  assert.deepEqual(held(), [], 'holds of calls that are over');
   assertSaid(await other.call('echo', { message: 'free' }), 'free');
+  const held = async () => JSON.parse((await place.ctl(['limits', '--agent', 'one', '--json'])).stdout).filter((row) => row.held > 0);
+  await until(async () => (await held()).length === 0, { what: 'no hold of a call that is over', every: 100 });
   const rows = await place.storedRows();
   const begun = rows.filter((row) => row.kind === 'intent' && row.tool === 'publish').map((row) => row.call);
   const over = new Set(rows.filter((row) => row.kind === 'outcome').map((row) => row.call));

@@ -174,6 +174,28 @@ START_TEST(a_dead_owner_frees_its_hold)
 }
 END_TEST
 
+static uint32_t held_now(void)
+{
+	char key[] = "k";
+	struct limit_row row = { .key = key, .window_ms = HOUR };
+
+	ck_assert_int_eq(store_limits_show(kit.store, &row, 1), OK);
+	ck_assert_int_eq(row.used, 0);
+	return row.held;
+}
+
+START_TEST(who_looks_at_limits_sees_no_hold_of_a_dead_owner)
+{
+	struct peer p;
+
+	start(&p);
+	ck_assert_str_eq(peer_ask(&p, "hold"), "0");
+	ck_assert_int_eq(held_now(), 1);
+	peer_end(&p, SIGKILL);
+	ck_assert_int_eq(held_now(), 0);
+}
+END_TEST
+
 START_TEST(a_stopped_owner_keeps_its_hold)
 {
 	struct peer p;
@@ -337,6 +359,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_dead_owner_frees_its_hold);
+	tcase_add_test(t, who_looks_at_limits_sees_no_hold_of_a_dead_owner);
 	tcase_add_test(t, a_stopped_owner_keeps_its_hold);
 	tcase_add_test(t, calls_of_a_dead_owner_become_unknown_and_keep_their_places);
 	tcase_add_test(t, a_call_past_its_deadline_is_called_unknown_though_its_owner_lives);
