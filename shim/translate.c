@@ -407,13 +407,13 @@ static void tell_owner(struct translator *t, const struct jsonrpc *m)
 	t->o.events.message(t->o.events.arg, m);
 }
 
-static void tell_of_stream(struct translator *t, const struct jsonrpc *m)
+static void tell_as_older(struct translator *t, const struct jsonrpc *m)
 {
 	CLEANUP(buf_release) struct buf text = { 0 };
 	struct jsonrpc own;
 
 	buf_init(&text, m->root.text.len + TRANSLATE_SLACK);
-	if (!translate_notification(m, &text))
+	if (!steps_write(t, m, &text) && !translate_notification(m, &text))
 		return;
 	jsonrpc_read(buf_span(&text), &own);
 	tell_owner(t, &own);
@@ -430,7 +430,7 @@ static void on_message(void *arg, const struct jsonrpc *m)
 			log_warn("translate.dropped", "backend=%s method=%.64s why=\"its revision has no requests to the client\"", t->o.backend->name, m->method);
 		t->has_complained = true;
 	} else if (!listen_takes(t, m)) {
-		tell_of_stream(t, m);
+		tell_as_older(t, m);
 	}
 }
 

@@ -5,6 +5,7 @@
  *   translate_words.c    ping, log level, cancellations and the like: what the backend has no word for
  *   translate_open.c     which era the backend speaks; initialize answered from server/discover
  *   translate_input.c    input_required: the backend's questions to the client, its answers, the next leg
+ *   translate_steps.c    progress over several legs
  *   translate_listen.c   the listen stream in place of resources/subscribe and of lists that change
  *   translate_text.c     the bytes (pure); translate_schema.c: schemas in them
  *
@@ -58,6 +59,8 @@ struct passage {
 	bool is_cancelled;
 	const char *unusable;                  /* why the answer to the leg is none; static text */
 	unsigned rounds;
+	bool has_step;                         /* the client was told of progress, last ... */
+	double last_step;
 	struct loop_timer timer;
 	struct era_question era;
 	char *refusal;                         /* FINDING: the backend's answer to initialize; NULL: status and cause say it */
@@ -157,6 +160,10 @@ void input_go_on(struct passage *p);                                     /* the 
 bool input_take(struct translator *t, struct delivery *d);               /* the client's answer; false: to no question of ours */
 void input_forget(struct passage *p);                                    /* tells the client that nobody waits any more */
 void input_settle(struct passage *p);                                    /* ASKING: goes on if all was answered */
+
+/* ---- translate_steps.c ------------------------------------------------------------------------------------------------------ */
+/* Progress that must be said with another value. False: m passes as it is. */
+bool steps_write(struct translator *t, const struct jsonrpc *m, struct buf *out);
 
 /* ---- translate_listen.c ----------------------------------------------------------------------------------------------------- */
 void listen_init(struct translator *t);

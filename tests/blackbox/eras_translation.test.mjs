@@ -257,6 +257,23 @@ describe('input_required', suite, () => {
     assert.equal(backend.arrivals.length, 2);
   });
 
+  test('progress rises over the legs, however each of them counts', async (t) => {
+    const { backend, shim } = await setUp(t);
+    backend.onCall.asks = (x, params) => {
+      x.stream();
+      for (const progress of [1, 2.50]) x.event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: params._meta.progressToken, progress, total: 3 } });
+      x.event({ jsonrpc: '2.0', id: x.message.id, result: params.requestState ? complete({ content: [] }) : needs({ who }, 's') });
+      x.end();
+    };
+    const going = shim.call('asks', {}, { params: { _meta: { progressToken: 'p' } } });
+    await shim.send({ id: (await asked(shim)).id, result: accept });
+    assert.ok((await going).result);
+    const values = shim.messages.filter((m) => m.method === 'notifications/progress').map((m) => m.params.progress);
+    assert.equal(values.length, 4);
+    assert.deepEqual(values.slice(0, 2), [1, 2.5]);
+    assert.ok(values.every((value, i) => i === 0 || value > values[i - 1]), String(values));
+  });
+
   test('several questions at once, of every kind; also for a prompt and a resource', async (t) => {
     const { backend, shim } = await setUp(t);
     const all = { 'a "1"': who, m: { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } }, r: { method: 'roots/list' } };
