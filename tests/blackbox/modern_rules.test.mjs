@@ -98,6 +98,17 @@ describe('eras that do not fit', suite, () => {
     assert.equal(older.arrivals.length, 0);
   });
 
+  for (const [what, begin] of [['the client asks', (c) => c.ask('server/discover')], ['we ask', (c) => c.call('echo')], ['both ask', (c) => Promise.race([c.ask('server/discover'), c.call('echo')])]]) {
+    test(`the session ends at once while ${what} a backend that does not answer`, async (t) => {
+      const backend = await startBackend(t);
+      backend.onMethod['server/discover'] = () => {};
+      const shim = startShim(makePlace(t, simpleRules(backend.url)));
+      begin(modern(shim)).catch(() => {});
+      await until(() => backend.requests.length > 0, { what: 'the question at the backend' });
+      assert.equal((await shim.end()).code, 0);
+    });
+  }
+
   test('server/discover alone leaves no trace in the state folder', async (t) => {
     const { ask, shim, place } = await setUp(t);
     assert.ok((await ask('server/discover')).result);
