@@ -1,30 +1,22 @@
 #include "broker/ctl/act.h"
 #include <assert.h>
 #include <poll.h>
-#include <pwd.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "broker/ctl/ctl.h"
+#include "broker/ctl/operator.h"
 #include "data/jsonscan.h"
 
 #define BODY_CAP 8192
 
-static void name_operator(char *out, size_t size)
+void act_init(struct act *a, const struct place *place)
 {
-	const struct passwd *who = getpwuid(getuid());
+	struct operator who;
 
-	if (who && who->pw_name && *who->pw_name)
-		snprintf(out, size, "%s", who->pw_name);
-	else
-		snprintf(out, size, "uid:%lld", (long long)getuid());
-}
-
-void act_init(struct act *a)
-{
 	*a = (struct act){ 0 };
 	id_new(a->id, clock_wall_ms());
-	name_operator(a->by, sizeof a->by);
+	operator_find(place, &who);
+	snprintf(a->by, sizeof a->by, "%s", who.name);
 	buf_init(&a->body, BODY_CAP);
 }
 

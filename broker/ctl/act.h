@@ -1,7 +1,7 @@
 /* act - what an operator changes in the shared state: who does it, the row that says so, and one operation carried through. */
 #pragma once
 #include "base/buf.h"
-#include "store/store.h"
+#include "broker/ctl/place.h"
 
 #define ACT_MAX_TEXT 150        /* bytes of a reason: agents and the audit are told */
 
@@ -10,11 +10,11 @@ struct act_pair { const char *key, *text; };
 
 struct act {
 	char id[ID_SIZE];       /* of its row, where it concerns no call */
-	char by[64];            /* the login name of who runs us; "uid:1000" where there is none */
+	char by[80];            /* struct operator's name */
 	struct buf body;
 	struct evidence row;
 };
-void act_init(struct act *a);
+void act_init(struct act *a, const struct place *place);
 void act_release(struct act *a);
 
 /* Fills row; about holds call, agent, backend, tool and verdict, any of them NULL. Pairs must be sorted by key; those whose text is

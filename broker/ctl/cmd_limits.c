@@ -128,7 +128,8 @@ static bool write_row(struct buf *b, const struct limit_claim *claim, const stru
 	return is_whole && buf_printf(b, ",\"next_free_ms\":%lld}", (long long)row->next_free_ms);
 }
 
-static enum ctl_exit print_json(const struct look *l, FILE *to)
+/* Watched: one line a look. */
+static enum ctl_exit print_json(const struct look *l, bool is_compact, FILE *to)
 {
 	struct buf row CLEANUP(buf_release);
 
@@ -138,9 +139,9 @@ static enum ctl_exit print_json(const struct look *l, FILE *to)
 		buf_clear(&row);
 		if (!write_row(&row, &l->claims.v[i], &l->rows[i]))
 			return CTL_BROKEN;
-		fprintf(to, "%s\n%s", i ? "," : "", row.data);
+		fprintf(to, "%s%s%s", i ? "," : "", is_compact ? "" : "\n", row.data);
 	}
-	fputs("\n]\n", to);
+	fputs(is_compact ? "]\n" : "\n]\n", to);
 	return CTL_OK;
 }
 
@@ -210,7 +211,7 @@ static enum ctl_exit draw(void *arg, FILE *text, FILE *gist)
 	}
 	print_gist(&look, gist);
 	if (v->ctl->is_json)
-		code = print_json(&look, text);
+		code = print_json(&look, ctl_value(v->ctl, "watch"), text);
 	else
 		print_table(&look, text);
 	return code;

@@ -212,37 +212,37 @@ static struct evidence row_about(const struct target *t, const char *verdict)
 	return e;
 }
 
-static enum err set_brake(struct store *s, const struct target *t, const char *reason, bool is_on, bool *was_changed)
+static enum err set_brake(const struct place *place, const struct target *t, const char *reason, bool is_on, bool *was_changed)
 {
 	struct act act CLEANUP(act_release);
 	const struct act_pair pairs[] = { { "reason", reason }, { "scope", t->scope }, { "subject", t->subject } };
 	struct evidence about = row_about(t, is_on ? "pause" : "resume");
 	struct op op = { 0 };
 
-	act_init(&act);
+	act_init(&act, place);
 	act_describe(&act, &about, pairs, ARRAY_LEN(pairs));
 	struct brake_set b = {
 		.brake = { .scope = t->scope, .subject = t->subject, .by = act.by, .reason = reason },
 		.is_on = is_on,
 		.evidence = &act.row,
 	};
-	store_brake_set(s, &op, &b);
-	enum err e = act_run(s, &op);
+	store_brake_set(place->store, &op, &b);
+	enum err e = act_run(place->store, &op);
 	*was_changed = b.was_changed;
 	return e;
 }
 
-static enum err end_cooldown(struct store *s, const struct target *t, bool *was_changed)
+static enum err end_cooldown(const struct place *place, const struct target *t, bool *was_changed)
 {
 	struct act act CLEANUP(act_release);
 	struct evidence about = row_about(t, "cooldown_ended");
 	struct op op = { 0 };
 
-	act_init(&act);
+	act_init(&act, place);
 	act_describe(&act, &about, NULL, 0);
 	struct cooldown_set c = { .backend = t->subject, .cause = "", .evidence = &act.row };
-	store_cooldown_set(s, &op, &c);
-	enum err e = act_run(s, &op);
+	store_cooldown_set(place->store, &op, &c);
+	enum err e = act_run(place->store, &op);
 	*was_changed = c.was_changed;
 	return e;
 }
@@ -276,7 +276,7 @@ enum ctl_exit cmd_pause(const struct ctl *c)
 		code = is_list ? place_open_store(&place) : place_open_to_write(&place);
 	if (code != CTL_OK || is_list)
 		return code == CTL_OK ? list_all(c, &place) : code;
-	enum err e = set_brake(place.store, &t, reason ? reason : "", true, &was_changed);
+	enum err e = set_brake(&place, &t, reason ? reason : "", true, &was_changed);
 	if (e != OK)
 		return say_failed(e);
 	if (!print_change(c, &t, true, was_changed))
@@ -313,7 +313,7 @@ enum ctl_exit cmd_resume(const struct ctl *c)
 		code = place_open_to_write(&place);
 	if (code != CTL_OK)
 		return code;
-	enum err e = is_cooldown ? end_cooldown(place.store, &t, &was_changed) : set_brake(place.store, &t, "", false, &was_changed);
+	enum err e = is_cooldown ? end_cooldown(&place, &t, &was_changed) : set_brake(&place, &t, "", false, &was_changed);
 	if (e != OK)
 		return say_failed(e);
 	if (!print_change(c, &t, false, was_changed))

@@ -158,7 +158,7 @@ static enum ctl_exit find(struct store *store, struct search *s)
 	return CTL_FAILED;
 }
 
-static enum err settle(struct store *store, const struct search *found, bool was_done, int *answer)
+static enum err settle(const struct place *place, const struct search *found, bool was_done, int *answer)
 {
 	struct act act CLEANUP(act_release);
 	const struct act_pair pairs[] = { { "settled_as", was_done ? "done" : "not_done" } };
@@ -167,11 +167,11 @@ static enum err settle(struct store *store, const struct search *found, bool was
 	struct op op = { 0 };
 
 	memcpy(about.args_hash, found->args_hash, sizeof about.args_hash);
-	act_init(&act);
+	act_init(&act, place);
 	act_describe(&act, &about, pairs, ARRAY_LEN(pairs));
 	struct unknown_settle u = { .call = found->id, .by = act.by, .was_done = was_done, .evidence = &act.row };
-	store_unknown_settle(store, &op, &u);
-	enum err e = act_run(store, &op);
+	store_unknown_settle(place->store, &op, &u);
+	enum err e = act_run(place->store, &op);
 	*answer = op.answer;
 	return e;
 }
@@ -207,7 +207,7 @@ enum ctl_exit cmd_unknown_settle(const struct ctl *c)
 		code = find(place.store, &s);
 	if (code != CTL_OK)
 		return code;
-	enum err e = settle(place.store, &s, was_done, &answer);
+	enum err e = settle(&place, &s, was_done, &answer);
 	if (e == OK)
 		return say_settled(c, &s, c->words[1], answer != UNKNOWN_SETTLED);
 	ctl_say("nothing was changed: %s", err_text(e));

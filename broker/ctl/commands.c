@@ -159,7 +159,7 @@ const struct command commands[] = {
 	  .help = "show how full each rate limit is, and when its next place frees",
 	  .details = "A call that waits holds its place (+), one that was sent uses it (#) until the window has passed; what provably\n"
 		     "did not run gives it back. Above the table: what is paused, and backends that cool down. With --json: one\n"
-		     "array of windows; pause --list --json has the rest.",
+		     "array of windows (with --watch a line each); pause --list --json has the rest.",
 	  .options = limits_options,
 	  .run = cmd_limits },
 	{ .name = "pause",

@@ -48,15 +48,20 @@ static void find_person(const struct config *c, struct operator *o)
 		o->may_decide = true;
 }
 
-static void find_owner(const struct place *place, struct operator *o)
+static void name_user(struct operator *o)
 {
 	const struct passwd *user = getpwuid(o->uid);
-	struct stat folder;
 
 	if (user)
 		snprintf(o->name, sizeof o->name, "%s", user->pw_name);
 	else
 		snprintf(o->name, sizeof o->name, "uid %u", (unsigned)o->uid);
+}
+
+static void find_owner(const struct place *place, struct operator *o)
+{
+	struct stat folder;
+
 	o->may_decide = stat(place->state_dir, &folder) == 0 && folder.st_uid == o->uid;
 	if (!o->may_decide)
 		say_why(o, "only the owner of %s decides, since the rules name no people", place->state_dir);
@@ -68,6 +73,7 @@ void operator_find(const struct place *p, struct operator *out)
 
 	*out = (struct operator){ .uid = getuid() };
 	snprintf(out->origin, sizeof out->origin, "uid %u%s%s", (unsigned)out->uid, terminal ? " " : "", terminal ? terminal : "");
+	name_user(out);
 	if (p->config && p->config->people_n > 0)
 		find_person(p->config, out);
 	else

@@ -5,7 +5,7 @@
 
 struct operator {
 	uid_t uid;
-	char name[80];           /* as decisions name it */
+	char name[80];           /* as decisions name it: of the person, else of the user */
 	char origin[120];        /* from where: user and terminal */
 	bool may_decide;
 	char why[300];           /* !may_decide: a sentence */

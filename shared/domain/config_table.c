@@ -511,7 +511,7 @@ static const struct config_key root_keys[] = {
 	{ "approval", CONFIG_SECTION, .table = &approval_table, GO,
 	  .doc = "How people are asked." },
 	{ "on_unknown", CONFIG_WORD, AT(on_unknown), .fallback = "allow", .words = WORDS("allow", "hold"),
-	  .doc = "An identical call after one whose outcome is unknown." },
+	  .doc = "The same call again after one whose outcome is unknown: hold refuses it until somebody settles that (aegisctl unknown)." },
 	{ "on_unknown_hold", CONFIG_DURATION, AT(on_unknown_hold_ms), .min = 0, .max = 30 * DAY,
 	  .fallback = "10m",
 	  .doc = "When the hold of on_unknown ends, if nobody settles it." },

@@ -5,6 +5,7 @@
  *        bench_store writers N SECONDS FULL    N processes that write as fast as they can (0: durability normal, 1: full): how many
  *                                              operations in all, the longest one took, and who got least against who got most */
 #include <errno.h>
+#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <sqlite3.h>
@@ -211,6 +212,14 @@ static void measure_writers(const char *folder, int n, int seconds, bool is_full
 		(double)sum.longest_us / 1000, most ? (double)least / (double)most : 0);
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
 static long number(const char *text)
 {
 	char *end = NULL;
@@ -235,6 +244,5 @@ int main(int argc, char **argv)
 		measure_limit(folder, (int)n, second, (uint32_t)third);
 	else
 		measure_writers(folder, (int)n, (int)second, third != 0);
-	CLEANUP(free_charp) char *clean = xasprintf("rm -rf %s", folder);
-	return system(clean) == 0 ? 0 : 1;
+	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : 1;
 }

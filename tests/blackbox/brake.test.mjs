@@ -7,7 +7,7 @@ import { assertSaid } from '../lib/check.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
-import { settled } from '../lib/until.mjs';
+import { settled, until } from '../lib/until.mjs';
 
 const EXIT = { ok: 0, failed: 1, usage: 2 };
 
@@ -139,6 +139,48 @@ agents: { one: { display_name: One, backends: { a: { allowed: true }, b: { allow
     await ends(place, EXIT.ok, 'resume');
     assertSaid(await shim.call('echo', { message: 'kept' }), 'kept');
     assert.deepEqual(backend.arrivals.map((a) => a.args.message), ['kept']);
+  });
+
+  test('the end of a session whose calls are paused: at once, and nothing is sent later', async (t) => {
+    const { backend, place } = await setUp(t);
+    const shim = await openShim(place);
+    await ends(place, EXIT.ok, 'pause');
+    const { answer, heard } = ask(shim, 'echo', { message: 'gone' });
+    answer.catch(() => {});
+    await heard;
+    assert.equal((await shim.end()).code, 0);
+    await ends(place, EXIT.ok, 'resume');
+    assertSaid(await (await openShim(place)).call('echo', { message: 'kept' }), 'kept');
+    assert.deepEqual(backend.arrivals.map((a) => a.args.message), ['kept']);
+  });
+
+  test('paused while an approval waits: its clock stands still, and given meanwhile it is used when calls are resumed', async (t) => {
+    const { backend, place } = await setUp(t, { grant: 'approval_required: [echo]' });
+    const shim = await openShim(place);
+    const waiting = ask(shim, 'echo', { message: 'x' });
+    await waiting.heard;
+    await ends(place, EXIT.ok, 'pause');
+    const [approval] = JSON.parse((await ends(place, EXIT.ok, 'approvals', 'list', '--json')).stdout);
+    await ends(place, EXIT.ok, 'approvals', 'approve', approval.short);
+    await shim.message((m) => m.method === 'notifications/progress' && /paused/.test(m.params.message), 'that it is paused now');
+    assert.equal(backend.arrivals.length, 0);
+    await ends(place, EXIT.ok, 'resume');
+    assertSaid(await waiting.answer, 'x');
+    assert.equal(backend.arrivals.length, 1);
+  });
+
+  test('paused before: no approval is asked for until calls are resumed', async (t) => {
+    const { place } = await setUp(t, { grant: 'approval_required: [echo]' });
+    const shim = await openShim(place);
+    await ends(place, EXIT.ok, 'pause', '--tool', 'echo');
+    const waiting = ask(shim, 'echo', { message: 'x' });
+    assert.match((await waiting.heard).params.message, /paused/);
+    const list = async () => JSON.parse((await ends(place, EXIT.ok, 'approvals', 'list', '--json')).stdout);
+    assert.deepEqual(await list(), []);
+    await ends(place, EXIT.ok, 'resume', '--tool', 'echo');
+    const [approval] = await until(async () => (await list()).length > 0 && list(), { what: 'the approval is asked for' });
+    await ends(place, EXIT.ok, 'approvals', 'approve', approval.short);
+    assertSaid(await waiting.answer, 'x');
   });
 
   test('it outlives every process: kill -9 of the shim, and no session at all when it is set', async (t) => {

@@ -245,6 +245,25 @@ principals: { "uid:${process.getuid()}": { agents: [one], rate_limits: { echo: {
     assertRefused(await shim.call('echo'), CODE.limited);
   });
 
+  test('a place that waits for a person is held: refused with a reason of its own, and until when that may last', async (t) => {
+    const { backend, place } = await setUp(t, {
+      grant: 'approval_required: [echo]\nrate_limits: { echo: {window: 2h, max_count: 1} }', more: 'approval: { timeout: 10m }\n',
+    });
+    const shim = await openShim(place);
+    const token = 'h';
+    const first = shim.call('echo', { n: 1 }, { params: { _meta: { progressToken: token } } });
+    await shim.message((m) => m.params?.progressToken === token, 'that it waits');
+    const { data, message } = assertRefused(await shim.call('echo', { n: 2 }), CODE.limited, { reason: 'held' });
+    assert.deepEqual([data.limit.used, data.limit.held], [0, 1]);
+    assert.ok(data.retry_after_ms > 0 && data.retry_after_ms <= 600_000, `until the approval runs out: ${data.retry_after_ms}`);
+    assert.match(message, /1 of 1 calls in 2h held for waiting calls/);
+    const [{ short }] = JSON.parse((await place.ctl(['approvals', 'list', '--json'])).stdout);
+    assert.equal((await place.ctl(['approvals', 'reject', short])).code, 0);
+    assert.ok((await first).error);
+    assert.deepEqual(await used(place), [0], 'refused, it gives the place back');
+    assert.equal(backend.arrivals.length, 0);
+  });
+
   test('a limit of the user counts over all the agents', async (t) => {
     const { backend, place } = await setUp(t, {
       agents: ['one', 'two'], more: `principals: { "uid:${process.getuid()}": { agents: [one, two], rate_limits: { "*": {window: 1h, max_count: 2} } } }\n`,
