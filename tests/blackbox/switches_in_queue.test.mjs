@@ -6,7 +6,7 @@ import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
-import { settled } from '../lib/until.mjs';
+import { settled, until } from '../lib/until.mjs';
 
 async function setUp(t, { cooldownMax = '10m', agent = '' } = {}) {
   const backend = await startBackend(t, { tools: [tool('echo'), tool('fast')] });
@@ -88,6 +88,23 @@ describe('brake and cool-down in a queue', suite, () => {
     await ctl(place, 'resume', '--backend', 'demo', '--cooldown');
     assertSaid(await waits.answer, 'waits');
     assert.ok((await one.call('fast')).result);
+  });
+
+  test('a call with a place in the queue comes again during a cool-down: it is not refused, and runs when that is over', async (t) => {
+    const { backend, place, one, two } = await setUp(t, { agent: 'hold_max: 3s' });
+    const first = await hold(backend, one, { message: 'first' });
+    const early = two.call('echo', { message: 'again' });
+    await until(async () => JSON.parse((await place.ctl(['queue', '--json'])).stdout).length === 2, { what: 'a ticket for it' });
+    first.exchange.send(429, 'busy', { 'retry-after': '300' });
+    await first.answer;
+    for (const answer of [await early, await two.call('echo', { message: 'again' })]) {
+      assert.equal(answer.result?.isError, true, answer.line);
+      assert.equal(answer.result._meta['aegis/status'], 'queued');
+    }
+    assertRefused(await two.call('echo', { message: 'another' }), CODE.limited, { reason: 'cooldown' });
+    await ctl(place, 'resume', '--backend', 'demo', '--cooldown');
+    assertSaid(await two.call('echo', { message: 'again' }), 'again');
+    assert.deepEqual(said(backend), ['first', 'again']);
   });
 
   test('the end of a cool-down comes by itself, also for those that wait', async (t) => {
