@@ -142,9 +142,22 @@ static bool take_keys(struct watch *w)
 	return true;
 }
 
+/* Another row is meant than the one that was on the screen: what was typed meanwhile decides nothing. False: but it may end. */
+static bool drop_keys(bool was_list)
+{
+	int keys[SCREEN_MAX_KEYS];
+	bool goes_on = true;
+
+	while (goes_on && has_key())
+		for (size_t i = 0, n = screen_keys(keys); i < n; i++)
+			goes_on = goes_on && keys[i] != KEY_END_OF_INPUT && !(was_list && keys[i] == 'q');
+	return goes_on;
+}
+
 static enum ctl_exit run_screen(struct watch *w)
 {
 	for (bool goes_on = true; goes_on;) {
+		bool was_list = w->desk.mode == DESK_LIST;
 		enum err e = look(w);
 		struct approval *rows = w->rows;
 		size_t n = w->n;
@@ -153,8 +166,8 @@ static enum ctl_exit run_screen(struct watch *w)
 		bool is_another = desk_fill(&w->desk, rows, n);
 		if (e != OK)
 			desk_say(&w->desk, err_text(e));
-		if (is_another)
-			screen_drop_keys();      /* before the picture: what is typed from then on means it */
+		if (is_another && !drop_keys(was_list))
+			break;
 		if (!draw(w))
 			return CTL_BROKEN;
 		wait_for(w, true);

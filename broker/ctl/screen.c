@@ -134,11 +134,6 @@ bool screen_was_disturbed(void)
 	return was;
 }
 
-void screen_drop_keys(void)
-{
-	(void)tcflush(STDIN_FILENO, TCIFLUSH);
-}
-
 /* ---- keys ---- */
 
 /* ESC and what follows at once: an arrow, a page key, or another key that means nothing here. */

@@ -13,7 +13,6 @@ void screen_close(void);                         /* again: nothing */
 void screen_size(int *rows, int *columns);
 void screen_write(struct span frame);
 bool screen_was_disturbed(void);                 /* resized, or back from being stopped, since it was asked last: draw again */
-void screen_drop_keys(void);                     /* what was typed before the picture changed */
 
 enum screen_key { KEY_NONE = 0, KEY_ESCAPE = 27, KEY_ENTER = 13, KEY_ERASE = 127,
                   KEY_UP = 0x110000, KEY_DOWN, KEY_PAGE_UP, KEY_PAGE_DOWN, KEY_END_OF_INPUT };
