@@ -28,6 +28,7 @@ void limits_told(struct call *c);
 enum step approval_judge(struct call *c);
 void approval_ask(struct call *c, struct store *store);
 void approval_told(struct call *c);
+void approval_refuse(struct call *c, const char *approval);      /* refused by how that one ended */
 enum step queue_judge(struct call *c);
 void queue_ask(struct call *c, struct store *store);
 void queue_told(struct call *c);

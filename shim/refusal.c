@@ -148,7 +148,8 @@ static void defer_for_approval(struct refusal *r, const struct waiting *w)
 {
 	r->status = "require_approval";
 	snprintf(r->sentence, sizeof(r->sentence), "approval %s is still pending, the call has NOT been executed; repeat exactly the same "
-	         "call later to collect its result, and do not work around it.", w->name);
+	         "call later to collect its result, and do not work around it. An operator decides with `aegisctl approvals approve %s`.",
+	         w->name, w->name);
 }
 
 static void defer_in_queue(struct refusal *r, const char *backend, const struct waiting *w)

@@ -109,3 +109,14 @@ void approval_told(struct call *c)
 	if (c->op.err != OK)
 		call_refuse_store(c, err_text(c->op.err));
 }
+
+void approval_refuse(struct call *c, const char *approval)
+{
+	CLEANUP(approval_release) struct approval a = { 0 };
+	enum err e = store_approval_look(c->shim->state.store, approval, &a);
+
+	if (e != OK)
+		call_refuse_store(c, err_text(e));
+	else
+		refuse(c, &a);
+}

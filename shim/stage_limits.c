@@ -190,6 +190,20 @@ static void refuse_cap(struct call *c, enum refusal_reason why, const char *key,
 	c->refusal.retry_after_ms = c->hold.retry_after_ms;
 }
 
+/* Who refused, and why: an agent whose first call was told nothing must not run into the wall unknowing. */
+static void refuse_recent(struct call *c)
+{
+	CLEANUP(approval_release) struct approval a = { 0 };
+	char clause[340];
+
+	if (store_approval_look(c->shim->state.store, c->hold.refused, &a) != OK) {
+		refuse_cap(c, REFUSED_RECENTLY, "cooldown_after_refusal", "a person refused a call of it a moment ago");
+		return;
+	}
+	snprintf(clause, sizeof(clause), "%.60s refused one a moment ago%s%.250s", a.decided_by, *a.reason ? ": " : "", a.reason);
+	refuse_cap(c, REFUSED_RECENTLY, "cooldown_after_refusal", clause);
+}
+
 static void attached(struct call *c)
 {
 	snprintf(c->approval, sizeof(c->approval), "%s", c->hold.approval);
@@ -247,7 +261,10 @@ static void told_hold(struct call *c)
 		refuse_cap(c, REFUSED_TOO_MANY_PENDING, "max_asks_per_hour", "this agent has asked for too many within an hour");
 		break;
 	case HOLD_REFUSED_RECENTLY:
-		refuse_cap(c, REFUSED_RECENTLY, "cooldown_after_refusal", "a person refused a call of it a moment ago");
+		refuse_recent(c);
+		break;
+	case HOLD_REFUSED:
+		approval_refuse(c, c->hold.refused);
 		break;
 	}
 }

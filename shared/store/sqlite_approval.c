@@ -184,6 +184,29 @@ static int64_t left_of(const struct store *s, int64_t tick)
 	return tick <= 0 ? -1 : tick > s->now.tick_ms ? tick - s->now.tick_ms : 1;
 }
 
+static bool find_id(struct store *s, enum sql id, char out[ID_SIZE], const struct bind *values, size_t n)
+{
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, id, values, n);
+	bool is_there = db_row(&s->db, q);
+
+	if (is_there)
+		snprintf(out, ID_SIZE, "%s", column_text(q, 0));
+	return is_there;
+}
+
+/* The same call was refused while its client was away: this is the answer it came back for. */
+static bool was_refused_meanwhile(struct store *s, struct hold *h)
+{
+	const struct call_facts *f = h->call;
+	bool is_owed = find_id(s, SQL_APPROVAL_OWED, h->refused,
+		BIND(text(f->agent), text(f->tenant), text(f->tool), text(f->backend), num(f->level), hash_of(f->args_hash),
+			num(s->now.tick_ms)));
+
+	if (is_owed)
+		db_run(&s->db, SQL_APPROVAL_TOLD, BIND(text(h->refused)));
+	return is_owed;
+}
+
 /* HELD: may be asked. Else the cap in its way, and h->retry_after_ms. */
 static enum hold_answer look_at_caps(struct store *s, struct hold *h)
 {
@@ -195,6 +218,8 @@ static enum hold_answer look_at_caps(struct store *s, struct hold *h)
 	int64_t refused = db_number(&s->db, SQL_APPROVAL_REFUSED_AT, 0, BIND(agent, tenant, text(f->tool), text(f->backend)));
 	if (refused > 0 && refused + ask->cooldown_after_refusal_ms > s->now.tick_ms) {
 		h->retry_after_ms = left_of(s, refused + ask->cooldown_after_refusal_ms);
+		(void)find_id(s, SQL_APPROVAL_REFUSED_LAST, h->refused,
+			BIND(agent, tenant, text(f->tool), text(f->backend), num(refused), hash_of(f->args_hash)));
 		return HOLD_REFUSED_RECENTLY;
 	}
 	int64_t pending = db_number(&s->db, SQL_APPROVAL_PENDING, 0, BIND(agent, tenant));
@@ -266,6 +291,8 @@ enum hold_answer approval_hold(struct store *s, struct hold *h)
 	}
 	if (k.is_there)
 		give_up(s, &k, is_same_tool(&k, f) ? "the rules for this call have changed" : "the definition of the tool has changed");
+	if (was_refused_meanwhile(s, h))
+		return HOLD_REFUSED;
 	enum hold_answer answer = ask(s, h);
 	if (answer != HELD_ASKED)
 		return answer;

@@ -121,6 +121,12 @@
 	                     " ORDER BY created_tick DESC LIMIT 1 OFFSET ?4")                                                     \
 	SQL(APPROVAL_REFUSED_AT,"SELECT max(decided_tick) FROM approval WHERE agent = ?1 AND tool = ?3 AND state = 'REJECTED'"    \
 	                     " AND tenant = ?2 AND backend = ?4")                                                                 \
+	SQL(APPROVAL_REFUSED_LAST, "SELECT id FROM approval WHERE agent = ?1 AND tool = ?3 AND state = 'REJECTED'"              \
+	                     " AND decided_tick = ?5 AND tenant = ?2 AND backend = ?4"                                          \
+	                     " ORDER BY args_hash = ?6 DESC LIMIT 1")                                                           \
+	SQL(APPROVAL_OWED,   "SELECT id FROM approval WHERE agent = ?1 AND tool = ?3 AND owed_until_tick > 0 AND tenant = ?2"   \
+	                     " AND backend = ?4 AND level = ?5 AND args_hash = ?6 AND owed_until_tick > ?7 LIMIT 1")            \
+	SQL(APPROVAL_TOLD,   "UPDATE approval SET owed_until_tick = 0 WHERE id = ?1")                                           \
 	SQL(APPROVAL_IS_SHORT,"SELECT 1 FROM approval WHERE short = ?1")                                                          \
 	SQL(APPROVAL_PUT,    "INSERT INTO approval (id, short, state, tenant, agent, level, uid, client, backend, tool, args,"    \
 	                     " args_hash, tool_hash, fingerprint, rule, quorum, is_auth_required, created_at, created_tick, expires_tick, redeem_ms," \
@@ -130,6 +136,8 @@
 	                     " decided_means = CASE decided_means WHEN '' THEN ?7 ELSE decided_means END,"                        \
 	                     " reason = CASE ?8 WHEN '' THEN reason ELSE ?8 END, consumed_by = ?9,"                               \
 	                     " expires_tick = CASE ?3 WHEN 'APPROVED' THEN ?5 + redeem_ms ELSE expires_tick END,"                 \
+	                     " owed_until_tick = CASE WHEN ?3 = 'REJECTED' AND NOT EXISTS (SELECT 1 FROM approval_waiter AS w"   \
+	                     " WHERE w.approval = ?1) THEN ?5 + redeem_ms ELSE 0 END,"                                           \
 	                     " frozen_tick = CASE WHEN ?3 = 'APPROVED' AND frozen_tick IS NOT NULL THEN ?5 END WHERE id = ?1 AND state = ?2") \
 	SQL(APPROVAL_FREEZE, "UPDATE approval SET frozen_tick = ?2 WHERE id = ?1 AND frozen_tick IS NULL")                        \
 	SQL(APPROVAL_THAW,   "UPDATE approval SET expires_tick = expires_tick + ?2 - frozen_tick, frozen_tick = NULL"             \

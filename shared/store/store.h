@@ -151,7 +151,8 @@ enum hold_answer {
 	HOLD_LIMITED,                           /* why */
 	HOLD_CONFIG_CHANGED,
 	HOLD_BRAKED, HOLD_COOLING, HOLD_AFTER_UNKNOWN,          /* obstacle says which and until when */
-	HOLD_TOO_MANY_PENDING, HOLD_TOO_MANY_ASKS, HOLD_REFUSED_RECENTLY,   /* retry_after_ms */
+	HOLD_TOO_MANY_PENDING, HOLD_TOO_MANY_ASKS, HOLD_REFUSED_RECENTLY,   /* retry_after_ms; of the last, refused names which */
+	HOLD_REFUSED,                           /* exactly this call, while nobody waited for the word; refused names it. Said once */
 	HOLD_QUEUE_FULL,
 };
 /* What stops calls for a time. text: a brake's reason, a cool-down's cause; may be "". until_ms: from now; -1 = until somebody ends
@@ -167,7 +168,7 @@ struct hold {
 	struct obstacle obstacle;
 	struct queue_full full;
 	int64_t retry_after_ms;
-	char approval[ID_SIZE];
+	char approval[ID_SIZE], refused[ID_SIZE];
 	uint64_t ticket;
 	uint32_t epoch;                         /* of the ticket */
 };

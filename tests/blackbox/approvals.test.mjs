@@ -55,12 +55,27 @@ describe('a call that needs a person', suite, () => {
     assert.equal(data.approval_id, asked.short);
     assert.equal(backend.arrivals.length, 0);
     const again = assertRefused(await shim.call('publish', bound), CODE.approval, { reason: 'refused_recently' });
+    assert.match(again.message, /not on a Friday/);
     assert.ok(again.data.retry_after_ms > 0 && again.data.retry_after_ms <= 30_000, again.message);
     assert.equal((await person.list('--all')).length, 1, 'nobody is asked again');
     const other = shim.call('erase', {});
     await person.asked((a) => a.tool === 'erase');
     shim.notify('notifications/cancelled', { requestId: shim.nextId - 1 });
     await Promise.race([other, person.wait(1, (a) => a.waiting === 0)]);
+  });
+
+  test('that was refused while its client was away learns it when it comes again, and the next is asked anew', async (t) => {
+    const { person, open, backend } = await approvalPlace(t, { mode: 'defer', approval: 'cooldown_after_refusal: 0s' });
+    const shim = await open();
+    const first = await shim.call('publish', bound);
+    assert.match(first.result.content[0].text, /^approval APR-\S+ is still pending.*aegisctl approvals approve APR-/);
+    const asked = await person.asked();
+    await person.decide('reject', asked.short, '--reason', 'too late');
+    const { message } = assertRefused(await (await open()).call('publish', bound), CODE.approval, { reason: 'refused' });
+    assert.match(message, /too late/);
+    assert.match((await shim.call('publish', bound)).result.content[0].text, /still pending/);
+    assert.notEqual((await person.asked()).id, asked.id);
+    assert.equal(backend.arrivals.length, 0);
   });
 
   test('expires when nobody decides', async (t) => {

@@ -10,7 +10,7 @@
 struct asker {
 	struct job job;
 	struct approval_ask ask;
-	char approval[ID_SIZE];
+	char approval[ID_SIZE], refused[ID_SIZE];
 	int64_t retry_after_ms;
 };
 
@@ -33,6 +33,7 @@ static inline int asker_hold(struct asker *a)
 	op_finish(a->job.kit->store, &op);
 	must(op.err == OK);
 	memcpy(a->approval, h.approval, sizeof(a->approval));
+	memcpy(a->refused, h.refused, sizeof(a->refused));
 	a->retry_after_ms = h.retry_after_ms;
 	a->job.why = h.why;
 	return op.answer;

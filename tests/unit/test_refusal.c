@@ -170,7 +170,7 @@ START_TEST(a_deferral_is_a_result_that_says_what_it_waits_for)
 	CLEANUP(free_charp) char *text = deferred(&w, 30000);
 
 	ck_assert_str_eq(text, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"approval APR-7F3K is still "
-		"pending, the call has NOT been executed; repeat exactly the same call later to collect its result, and do not work around it."
+		"pending, the call has NOT been executed; repeat exactly the same call later to collect its result, and do not work around it. An operator decides with `aegisctl approvals approve APR-7F3K`."
 		"\"}],\"isError\":true,\"_meta\":{\"aegis/status\":\"require_approval\",\"aegis/approval_id\":\"APR-7F3K\","
 		"\"aegis/retry_after_ms\":30000}}}");
 }

@@ -133,6 +133,7 @@ START_TEST(caps_are_kept_and_say_when)
 	b.job.facts.args_hash[0] = 2;
 	ck_assert_int_eq(asker_hold(&b), HOLD_REFUSED_RECENTLY);
 	ck_assert_int_eq(b.retry_after_ms, 20 * SECOND);
+	ck_assert_uint_eq(strlen(b.refused), ID_SIZE - 1);
 	b.job.facts.tool = "other";
 	ck_assert_int_eq(asker_hold(&b), HELD_ASKED);
 	b.job.facts.tool = "tool";
@@ -230,6 +231,29 @@ START_TEST(a_refusal_ends_it_and_its_hold)
 }
 END_TEST
 
+START_TEST(a_refusal_while_nobody_waited_is_told_to_the_same_call_once)
+{
+	ck_assert_int_eq(asker_hold(&a), HELD_ASKED);
+	asker_release(&a);
+	ck_assert_int_eq(reject(a.approval), VOTE_DECIDED);
+	hands_move(&kit.hands, 2 * MINUTE);
+	b.job.facts.args_hash[0] = 1;
+	ck_assert_int_eq(asker_hold(&b), HELD_ASKED);
+	asker_release(&b);
+	ck_assert_int_eq(cancel_on(&kit, b.approval, "carol"), VOTE_DECIDED);
+	b.job.facts.args_hash[0] = 0;
+	ck_assert_int_eq(asker_hold(&b), HOLD_REFUSED);
+	ck_assert_str_eq(b.refused, a.approval);
+	ck_assert_int_eq(asker_hold(&b), HELD_ASKED);
+	ck_assert_int_eq(reject(b.approval), VOTE_DECIDED);
+	ck_assert_int_eq(asker_hold(&a), HELD_ASKED); /* somebody waited, and was told */
+	asker_release(&a);
+	ck_assert_int_eq(reject(a.approval), VOTE_DECIDED);
+	hands_move(&kit.hands, REDEEM_MS);
+	ck_assert_int_eq(asker_hold(&a), HELD_ASKED); /* long ago */
+}
+END_TEST
+
 START_TEST(a_quorum_counts_persons)
 {
 	struct ballot for_it = { .voter = "alice", .is_approving = true };
@@ -288,7 +312,7 @@ START_TEST(the_schema_allows_no_other_edge)
 		CLEANUP(free_charp) char *sql = xasprintf(
 			"INSERT OR REPLACE INTO approval SELECT 'x', 'APR-XXXX', '%.*s', tenant, agent, level, uid, client, backend, 'x', args,"
 			" args_hash, tool_hash, fingerprint, rule, quorum, is_auth_required, created_at, created_tick, expires_tick,"
-			" redeem_ms, frozen_tick, decided_at, decided_tick, decided_by, decided_means, reason, consumed_by, keys FROM approval"
+			" redeem_ms, frozen_tick, decided_at, decided_tick, decided_by, decided_means, reason, consumed_by, owed_until_tick, keys FROM approval"
 			" WHERE id <> 'x'; UPDATE approval SET state = '%s' WHERE id = 'x'", (int)(to - 1 - edges[i]), edges[i], to);
 		ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_CONSTRAINT, "%s: %s", edges[i], sqlite3_errmsg(db));
 	}
@@ -413,6 +437,7 @@ Suite *suite(void)
 	tcase_add_test(t, what_is_approved_runs_once);
 	tcase_add_test(t, an_approval_lets_nothing_else_through);
 	tcase_add_test(t, a_refusal_ends_it_and_its_hold);
+	tcase_add_test(t, a_refusal_while_nobody_waited_is_told_to_the_same_call_once);
 	tcase_add_test(t, a_quorum_counts_persons);
 	tcase_add_test(t, a_vote_about_other_arguments_or_without_a_name_where_one_is_needed_does_not_count);
 	tcase_add_test(t, the_schema_allows_no_other_edge);

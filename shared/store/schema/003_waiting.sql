@@ -50,12 +50,14 @@ CREATE TABLE approval (
   decided_at INTEGER, decided_tick INTEGER, decided_by TEXT NOT NULL DEFAULT '', decided_means TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '',
   consumed_by TEXT NOT NULL DEFAULT '',  -- the call
+  owed_until_tick INTEGER NOT NULL DEFAULT 0,    -- refused while nobody waited: until then the same call repeated is told, once, instead of asking anew
   keys TEXT NOT NULL                     -- limit keys of its hold (entries with call = this id, owner = -1)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX approval_live ON approval(tenant, agent, level, backend, tool, args_hash) WHERE state IN ('PENDING','APPROVED');
 CREATE INDEX approval_asks ON approval(agent, created_tick);                            -- caps: asks per hour,
 CREATE INDEX approval_pending ON approval(agent) WHERE state = 'PENDING';               -- pending,
 CREATE INDEX approval_refused ON approval(agent, tool, decided_tick) WHERE state = 'REJECTED';          -- cool-down
+CREATE INDEX approval_owed ON approval(agent, tool) WHERE owed_until_tick > 0;
 CREATE INDEX approval_due ON approval(expires_tick) WHERE state IN ('PENDING','APPROVED');
 CREATE TABLE approval_waiter (           -- calls attached: whom to wake
   approval TEXT NOT NULL, call TEXT NOT NULL, owner INTEGER NOT NULL, joined_tick INTEGER NOT NULL,
