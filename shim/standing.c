@@ -118,14 +118,12 @@ static void look(struct loop_timer *t)
 	turn_mark(&c->shim->turn, c);
 }
 
-/* The loop's timers are a millisecond coarse: the last one is waited for awake, once for each start. */
-static void look_in(struct call *c, int64_t ms)
+/* Never late: the loop's timers are a millisecond coarse, so the last one is waited for awake, once for each start. */
+static void look_in_us(struct call *c, int64_t us)
 {
-	if (ms <= 1) {
-		loop_timer_set(c->shim->loop, &c->standing.look, 0);
-		return;
-	}
-	loop_timer_set(c->shim->loop, &c->standing.look, ms - 1 < LOOK_MS ? ms - 1 : LOOK_MS);
+	int64_t ms = us / 1000;
+
+	loop_timer_set(c->shim->loop, &c->standing.look, ms < LOOK_MS ? ms : LOOK_MS);
 }
 
 void standing_watch(struct call *c, const struct queue_place *p)
@@ -142,7 +140,7 @@ void standing_watch(struct call *c, const struct queue_place *p)
 	if (st->was_beaten)
 		loop_timer_set(c->shim->loop, &st->look, PAUSE_MS);
 	else
-		look_in(c, p->ready_ms >= 0 ? p->ready_ms : LOOK_MS + 1);
+		look_in_us(c, p->ready_us >= 0 ? p->ready_us : LOOK_MS * 1000);
 	st->was_beaten = false;
 }
 

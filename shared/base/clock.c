@@ -26,13 +26,18 @@ int64_t clock_wall_ms(void)
 	return read_ns(CLOCK_REALTIME) / 1000000;
 }
 
-int64_t clock_boot_ms(void)
+int64_t clock_boot_us(void)
 {
 #ifdef __APPLE__
-	return read_ns(CLOCK_MONOTONIC_RAW) / 1000000; /* mach_continuous_time in ns */
+	return read_ns(CLOCK_MONOTONIC_RAW) / 1000; /* mach_continuous_time in ns */
 #else
-	return read_ns(CLOCK_BOOTTIME) / 1000000;
+	return read_ns(CLOCK_BOOTTIME) / 1000;
 #endif
+}
+
+int64_t clock_boot_ms(void)
+{
+	return clock_boot_us() / 1000;
 }
 
 int64_t clock_mono_us(void)

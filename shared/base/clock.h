@@ -1,4 +1,4 @@
-/* clock - the only place that reads clocks. All in integer ms. */
+/* clock - the only place that reads clocks. All in integer ms, or us where the name says so. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -6,6 +6,7 @@
 
 int64_t clock_wall_ms(void);  /* UTC since 1970; for people */
 int64_t clock_boot_ms(void);  /* since boot, counts suspend (CLOCK_BOOTTIME; macOS mach_continuous_time) */
+int64_t clock_boot_us(void);  /* the same clock in us */
 int64_t clock_mono_us(void);  /* for durations inside one process */
 
 /* Names this boot of the machine and by how many ms the time namespace is ahead of its boot clock: "<boot_id>:0", "<boot_id>:3600000". Where

@@ -20,6 +20,12 @@ static int64_t machine_boot_ms(void *arg)
 	return clock_boot_ms();
 }
 
+static int64_t machine_boot_us(void *arg)
+{
+	(void)arg;
+	return clock_boot_us();
+}
+
 static int64_t machine_mono_ms(void *arg)
 {
 	(void)arg;
@@ -38,6 +44,7 @@ static const struct store_clock machine_clock = {
 	machine_mono_ms,
 	machine_boot_name,
 	NULL,
+	machine_boot_us,
 };
 
 /* ---- life ---- */

@@ -104,6 +104,7 @@ bool file_is(const char *path, const struct file_id *id);
 void clock_look(struct store *s);                 /* after opening: time before our first transaction */
 void clock_begin(struct store *s);                /* first in a transaction: reads meta, sets s->now; the first of a boot writes rows */
 void clock_end(struct store *s, bool wrote);      /* last in a transaction */
+int64_t clock_tick_us(const struct store *s);     /* now, finer; never below s->now, which is set */
 MUST_USE bool meta_read(struct store *s);
 struct birth { int64_t wall_ms, tick_ms, full_tick; const char *replaces; };
 void meta_create(struct store *s, const struct birth *b);   /* the row of a new database, under a new instance */
@@ -184,8 +185,8 @@ struct queue_state { int64_t concurrency, delay_min_ms, delay_max_ms, took_ms; }
 bool queue_state(struct store *s, const char *backend, struct queue_state *out);     /* false: it has no queue */
 struct queue_first { uint64_t number; uint32_t owner; bool has_dead_before; /* waiting, unburied */ };
 bool queue_first(struct store *s, const char *backend, struct queue_first *out);     /* of the eligible; false: there is none */
-/* The free slot that is ready first, and from when on; -1: all that may be taken are. */
-int64_t queue_free_slot(struct store *s, const char *backend, const struct queue_state *state, int64_t *ready_tick);
+/* The free slot that is ready first, and in how many us from now (0: it is); -1: all that may be taken are. */
+int64_t queue_free_slot(struct store *s, const char *backend, const struct queue_state *state, int64_t *ready_us);
 void queue_explain_full(struct store *s, const char *backend, struct queue_full *out);
 
 /* ---- sqlite_queue.c ---- */

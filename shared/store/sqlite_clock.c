@@ -133,6 +133,14 @@ void store_now(const struct store *s, struct now *out)
 		out->tick_ms = s->latest_tick;
 }
 
+int64_t clock_tick_us(const struct store *s)
+{
+	int64_t boot_us = s->clock.boot_us ? s->clock.boot_us(s->clock.arg) : boot(s) * 1000;
+	int64_t us = boot_us + s->offset_ms * 1000, least = s->now.tick_ms * 1000;
+
+	return us < least ? least : us;
+}
+
 /* The first process after a boot of the machine: what an unclean end lost, it lost before this boot
  * began. */
 static void note_boot(struct store *s)

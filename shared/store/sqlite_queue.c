@@ -65,7 +65,7 @@ static void put_terms(struct store *s, const char *backend, const struct queue_t
 	int64_t there = db_number(&s->db, SQL_SLOTS_N, 0, BIND(text(backend)));
 	for (int64_t slot = there; slot < t->concurrency && s->db.fault == OK; slot++)
 		db_run(&s->db, SQL_SLOT_PUT, BIND(text(backend), num(slot)));
-	db_run(&s->db, SQL_SLOT_CLAMP, BIND(text(backend), num(s->now.tick_ms + t->delay_max_ms)));
+	db_run(&s->db, SQL_SLOT_CLAMP, BIND(text(backend), num(clock_tick_us(s) + t->delay_max_ms * 1000)));
 }
 
 static int64_t draw_ms(int64_t low, int64_t high)
@@ -84,8 +84,8 @@ static void free_slot(struct store *s, const char *backend, uint64_t number)
 
 	if (started < 0 || !queue_state(s, backend, &q))
 		return;
-	int64_t took = s->now.tick_ms - started;
-	int64_t ready = s->now.tick_ms + draw_ms(q.delay_min_ms, q.delay_max_ms);
+	int64_t now = clock_tick_us(s), took = (now - started) / 1000;
+	int64_t ready = now + draw_ms(q.delay_min_ms, q.delay_max_ms) * 1000;
 	db_run(&s->db, SQL_SLOT_LEAVE, BIND(text(backend), num((int64_t)number), num(ready)));
 	db_run(&s->db, SQL_QUEUE_TOOK, BIND(text(backend), num(q.took_ms < 0 ? took : (3 * q.took_ms + took) / 4)));
 }
@@ -95,13 +95,13 @@ static void queue_changed(struct store *s, const char *backend)
 {
 	struct queue_state q;
 	struct queue_first first;
-	int64_t ready = 0;
+	int64_t ready_us = 0;
 
 	if (!queue_state(s, backend, &q))
 		return;
 	bool is_anybody = queue_first(s, backend, &first);
-	if (queue_free_slot(s, backend, &q, &ready) >= 0) {
-		int64_t turn = ready > s->now.tick_ms ? ready : s->now.tick_ms;
+	if (queue_free_slot(s, backend, &q, &ready_us) >= 0) {
+		int64_t turn = s->now.tick_ms + (ready_us + 999) / 1000;
 		db_run(&s->db, SQL_TICKET_TURN,
 			BIND(text(backend), num(is_anybody ? (int64_t)first.number : INT64_MAX), num(turn)));
 	}
@@ -309,12 +309,12 @@ static bool is_next(struct store *s, const struct commit *c, bool *has_dead)
 {
 	struct queue_state q;
 	struct queue_first first = { 0 };
-	int64_t ready = 0;
+	int64_t ready_us = 0;
 	bool is_first = queue_state(s, c->call->backend, &q) && queue_first(s, c->call->backend, &first) &&
 	                first.number == c->ticket;
 
 	*has_dead = first.has_dead_before;
-	return is_first && queue_free_slot(s, c->call->backend, &q, &ready) >= 0 && ready <= s->now.tick_ms;
+	return is_first && queue_free_slot(s, c->call->backend, &q, &ready_us) >= 0 && ready_us == 0;
 }
 
 enum commit_answer queue_may_start(struct store *s, struct commit *c)
@@ -335,13 +335,13 @@ enum commit_answer queue_may_start(struct store *s, struct commit *c)
 void queue_start(struct store *s, const struct commit *c)
 {
 	struct queue_state q;
-	int64_t ready = 0;
+	int64_t ready_us = 0;
 
 	if (c->ticket == 0 || !queue_state(s, c->call->backend, &q))
 		return;
-	int64_t slot = queue_free_slot(s, c->call->backend, &q, &ready);
+	int64_t slot = queue_free_slot(s, c->call->backend, &q, &ready_us);
 	db_run(&s->db, SQL_SLOT_TAKE,
-		BIND(text(c->call->backend), num(slot), num((int64_t)c->ticket), num(s->now.tick_ms)));
+		BIND(text(c->call->backend), num(slot), num((int64_t)c->ticket), num(clock_tick_us(s))));
 	FAILPOINT(TICKET_STARTED);
 	db_run(&s->db, SQL_TICKET_START, BIND(text(c->call->backend), num((int64_t)c->ticket)));
 	queue_changed(s, c->call->backend);
@@ -371,12 +371,12 @@ static void pass_carry_out(struct store *s, struct op *op, void *request)
 	const struct queue_pass *p = request;
 	struct queue_state q;
 	struct queue_first first;
-	int64_t ready = 0;
+	int64_t ready_us = 0;
 
 	op->answer = 0;
 	if (!queue_state(s, p->backend, &q) || !queue_first(s, p->backend, &first) || first.owner != p->owner ||
 		first.number != p->ticket || p->owner == gate_number(s->gate) ||
-		queue_free_slot(s, p->backend, &q, &ready) < 0 || ready > s->now.tick_ms)
+		queue_free_slot(s, p->backend, &q, &ready_us) < 0 || ready_us > 0)
 		return;
 	op->answer = (int)db_run(&s->db, SQL_TICKET_PASS, BIND(text(p->backend), num(p->owner), num(PASSED_OVER)));
 	queue_changed(s, p->backend);

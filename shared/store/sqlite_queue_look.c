@@ -18,14 +18,15 @@ bool queue_state(struct store *s, const char *backend, struct queue_state *out)
 }
 
 /* When fewer are allowed than before, those that run in slots beyond count all the same. */
-int64_t queue_free_slot(struct store *s, const char *backend, const struct queue_state *state, int64_t *ready_tick)
+int64_t queue_free_slot(struct store *s, const char *backend, const struct queue_state *state, int64_t *ready_us)
 {
 	CLEANUP(db_end)
 	sqlite3_stmt *q = db_start(&s->db, SQL_SLOT_FREE, BIND(text(backend), num(state->concurrency)));
 
 	if (!db_row(&s->db, q))
 		return -1;
-	*ready_tick = sqlite3_column_int64(q, 1);
+	int64_t left = sqlite3_column_int64(q, 1) - clock_tick_us(s);
+	*ready_us = left > 0 ? left : 0;
 	return sqlite3_column_int64(q, 0);
 }
 
@@ -110,9 +111,15 @@ bool queue_first(struct store *s, const char *backend, struct queue_first *out)
 struct slots {
 	int64_t free_ms[MAX_SLOTS];          /* from now, in rising order: when each is ready, by what operations took lately */
 	size_t n;
-	int64_t ready_ms;                    /* until the first free one is; -1: none is free */
+	int64_t ready_us;                    /* until the first free one is; -1: none is free */
 	int64_t turn_ms;                     /* one operation and the delay after it */
 };
+
+/* Up; what lies in the past, down. */
+static int64_t to_ms(int64_t us)
+{
+	return us > 0 ? (us + 999) / 1000 : us / 1000;
+}
 
 static void insert_sorted(struct slots *l, int64_t ms)
 {
@@ -125,7 +132,7 @@ static void insert_sorted(struct slots *l, int64_t ms)
 
 static void read_slots(struct store *s, const char *backend, const struct queue_state *state, struct slots *l)
 {
-	int64_t took = state->took_ms > 0 ? state->took_ms : 0, ready = 0;
+	int64_t took = state->took_ms > 0 ? state->took_ms : 0, now = clock_tick_us(s);
 	int64_t delay = (state->delay_min_ms + state->delay_max_ms) / 2;
 	CLEANUP(db_end)
 	sqlite3_stmt *q = db_start(&s->db, SQL_SLOTS, BIND(text(backend), num(state->concurrency)));
@@ -134,14 +141,13 @@ static void read_slots(struct store *s, const char *backend, const struct queue_
 	l->turn_ms = took + delay;
 	while (l->n < MAX_SLOTS && db_row(&s->db, q)) {
 		bool is_busy = sqlite3_column_int64(q, 1) != 0;
-		int64_t at = sqlite3_column_int64(q, 0) - s->now.tick_ms;
+		int64_t at = to_ms(sqlite3_column_int64(q, 0) - now);
 		int64_t ends = is_busy && at + took > 0 ? at + took : 0;
 		int64_t left = is_busy ? ends + delay : at;
 		insert_sorted(l, left > 0 ? left : 0);
 	}
-	l->ready_ms = -1;
-	if (queue_free_slot(s, backend, state, &ready) >= 0)
-		l->ready_ms = ready > s->now.tick_ms ? ready - s->now.tick_ms : 0;
+	if (queue_free_slot(s, backend, state, &l->ready_us) < 0)
+		l->ready_us = -1;
 }
 
 /* Of who is so far from the front: the slots go round. */
@@ -234,12 +240,12 @@ static void place_by_slots(const struct slots *l, const struct own *own, struct 
 	else if (out->eta_ms >= 0 && obstacle > out->eta_ms)
 		out->eta_ms = obstacle;
 	if (!own->is_eligible)
-		out->ready_ms = own->why.until_ms;
+		out->ready_us = own->why.until_ms < 0 ? -1 : own->why.until_ms * 1000;
 	else if (out->position == 1)
-		out->ready_ms = l->ready_ms;
+		out->ready_us = l->ready_us;
 	out->is_eligible = own->is_eligible;
-	out->may_start = own->is_eligible && out->position == 1 && l->ready_ms == 0;
-	out->is_first_due = out->position > 1 && l->ready_ms == 0;
+	out->may_start = own->is_eligible && out->position == 1 && l->ready_us == 0;
+	out->is_first_due = out->position > 1 && l->ready_us == 0;
 }
 
 enum err store_queue_place(struct store *s, const char *backend, uint64_t ticket, struct queue_place *out)
@@ -249,7 +255,7 @@ enum err store_queue_place(struct store *s, const char *backend, uint64_t ticket
 	struct slots slots;
 	enum err e = read_begin(s);
 
-	*out = (struct queue_place){ .ready_ms = -1, .eta_ms = -1 };
+	*out = (struct queue_place){ .ready_us = -1, .eta_ms = -1 };
 	if (e != OK)
 		return e;
 	store_now(s, &s->now);

@@ -173,15 +173,15 @@
 	SQL(QUEUE_NUMBER,    "UPDATE queue SET next_number = next_number + 1 WHERE backend = ?1 RETURNING next_number - 1")     \
 	SQL(QUEUE_TOOK,      "UPDATE queue SET took_ms = ?2 WHERE backend = ?1")                                                \
 	SQL(SLOTS_N,         "SELECT count(*) FROM queue_slot WHERE backend = ?1")                                              \
-	SQL(SLOTS,           "SELECT ready_tick, ifnull(number, 0) FROM queue_slot WHERE backend = ?1 AND slot < ?2")           \
-	SQL(SLOT_PUT,        "INSERT INTO queue_slot (backend, slot, ready_tick) VALUES (?1, ?2, 0)")                           \
-	SQL(SLOT_CLAMP,      "UPDATE queue_slot SET ready_tick = ?2 WHERE backend = ?1 AND number IS NULL AND ready_tick > ?2") \
-	SQL(SLOT_FREE,       "SELECT slot, ready_tick FROM queue_slot WHERE backend = ?1 AND slot < ?2 AND number IS NULL"      \
+	SQL(SLOTS,           "SELECT ready_us, ifnull(number, 0) FROM queue_slot WHERE backend = ?1 AND slot < ?2")           \
+	SQL(SLOT_PUT,        "INSERT INTO queue_slot (backend, slot, ready_us) VALUES (?1, ?2, 0)")                           \
+	SQL(SLOT_CLAMP,      "UPDATE queue_slot SET ready_us = ?2 WHERE backend = ?1 AND number IS NULL AND ready_us > ?2") \
+	SQL(SLOT_FREE,       "SELECT slot, ready_us FROM queue_slot WHERE backend = ?1 AND slot < ?2 AND number IS NULL"      \
 	                     " AND (SELECT count(*) FROM queue_slot WHERE backend = ?1 AND number IS NOT NULL) < ?2"            \
-	                     " ORDER BY ready_tick LIMIT 1")                                                                    \
-	SQL(SLOT_STARTED,    "SELECT ready_tick FROM queue_slot WHERE backend = ?1 AND number = ?2")                            \
-	SQL(SLOT_TAKE,       "UPDATE queue_slot SET number = ?3, ready_tick = ?4 WHERE backend = ?1 AND slot = ?2")             \
-	SQL(SLOT_LEAVE,      "UPDATE queue_slot SET number = NULL, ready_tick = ?3 WHERE backend = ?1 AND number = ?2")         \
+	                     " ORDER BY ready_us LIMIT 1")                                                                    \
+	SQL(SLOT_STARTED,    "SELECT ready_us FROM queue_slot WHERE backend = ?1 AND number = ?2")                            \
+	SQL(SLOT_TAKE,       "UPDATE queue_slot SET number = ?3, ready_us = ?4 WHERE backend = ?1 AND slot = ?2")             \
+	SQL(SLOT_LEAVE,      "UPDATE queue_slot SET number = NULL, ready_us = ?3 WHERE backend = ?1 AND number = ?2")         \
 	SQL(STOPS,           "SELECT EXISTS (SELECT 1 FROM brake) OR EXISTS (SELECT 1 FROM cooldown)")                          \
 	SQL(TICKET_PUT,      "INSERT INTO ticket (backend, number, call, owner, tenant, agent, tool, args_hash, approval, keys," \
 	                     " state, joined_tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,'WAITING',?11)")                      \

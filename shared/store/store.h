@@ -32,6 +32,7 @@ struct store_clock {
 	int64_t (*mono_ms)(void *arg);
 	void (*boot_name)(void *arg, char *out, size_t size);
 	void *arg;
+	int64_t (*boot_us)(void *arg);          /* the same as boot_ms, finer; NULL: that is as fine as it gets */
 };
 
 /* ---- life and turns ---------------------------------------------------------------------------------------------------- */
@@ -199,7 +200,7 @@ struct queue_place {
 	uint32_t position;                      /* 1 = next; only those that are eligible before it count */
 	bool is_eligible;                       /* nothing stops it, and it was not put aside */
 	bool may_start;                         /* first of the eligible, a slot is free and its delay is over: ask the commit point */
-	int64_t ready_ms;                       /* first of the eligible: until its slot's delay is over; not eligible: until it is; -1 = not known */
+	int64_t ready_us;                       /* first of the eligible: until its slot's delay is over; not eligible: until it is; -1 = not known */
 	int64_t eta_ms;                         /* honest guess until its start, by delays and what operations took lately; -1 = unknown */
 	uint32_t epoch;                         /* another than ours: we were passed over; store_queue_join puts us at the end */
 	bool is_gone;                           /* no such ticket of ours any more */

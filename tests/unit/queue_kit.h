@@ -104,6 +104,14 @@ static inline struct queue_place place(const struct caller *c)
 	return p;
 }
 
+/* -1: not known. */
+static inline int64_t ready_ms(const struct caller *c)
+{
+	int64_t us = place(c).ready_us;
+
+	return us < 0 ? -1 : (us + 999) / 1000;
+}
+
 static inline void aside(const struct caller *c, int64_t for_ms)
 {
 	struct queue_aside a = { "backend", c->ticket, for_ms };

@@ -77,7 +77,7 @@ static inline void kit_set(struct kit *k, char *folder)
 	*k = (struct kit){
 		.folder = folder,
 		.hands = { .wall_ms = clock_wall_ms(), .boot_ms = 5000000, .mono_ms = 5000000, .boot = "b1:1" },
-		.clock = { hands_wall_ms, hands_boot_ms, hands_mono_ms, hands_boot_name, NULL },
+		.clock = { hands_wall_ms, hands_boot_ms, hands_mono_ms, hands_boot_name, NULL, NULL },
 	};
 	k->clock.arg = &k->hands;
 }

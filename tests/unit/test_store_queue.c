@@ -33,16 +33,16 @@ START_TEST(the_first_starts_at_once_the_next_after_a_delay_drawn_once)
 	ck_assert(place(a).may_start);
 	ck_assert_int_eq(start(a), COMMITTED);
 	ck_assert_int_eq(place(b).position, 1);
-	ck_assert_int_eq(place(b).ready_ms, -1);
+	ck_assert_int_eq(ready_ms(b), -1);
 	ck_assert_int_eq(start(b), COMMIT_NOT_FIRST);
 	hands_move(&kit.hands, 5 * SECOND);
 	finish(a);
-	int64_t ready = place(b).ready_ms;
+	int64_t ready = ready_ms(b);
 	ck_assert_int_ge(ready, MINUTE);
 	ck_assert_int_le(ready, 10 * MINUTE);
-	ck_assert_int_eq(place(b).ready_ms, ready);
+	ck_assert_int_eq(ready_ms(b), ready);
 	ck_assert_int_eq(start(b), COMMIT_NOT_FIRST);
-	ck_assert_int_eq(place(b).ready_ms, ready); /* asking draws nothing */
+	ck_assert_int_eq(ready_ms(b), ready); /* asking draws nothing */
 	hands_move(&kit.hands, ready - 1);
 	ck_assert_int_eq(start(b), COMMIT_NOT_FIRST);
 	hands_move(&kit.hands, 1);
@@ -59,7 +59,7 @@ START_TEST(delays_lie_between_their_bounds_and_differ)
 
 	for (int i = 0; i < 60; i++) {
 		struct caller *a = enter_new(&calm);
-		int64_t ready = place(a).ready_ms;
+		int64_t ready = ready_ms(a);
 		least = i > 0 && ready < least ? ready : least;
 		most = ready > most ? ready : most;
 		hands_move(&kit.hands, ready);
@@ -162,12 +162,12 @@ START_TEST(shorter_delays_count_for_those_drawn_before)
 	ck_assert_int_eq(start(a), COMMITTED);
 	finish(a);
 	b = enter_new(&day);
-	ck_assert_int_eq(place(b).ready_ms, 24 * HOUR);
+	ck_assert_int_eq(ready_ms(b), 24 * HOUR);
 	rejoin(b, &calm);
-	ck_assert_int_eq(place(b).ready_ms, 10 * MINUTE);
+	ck_assert_int_eq(ready_ms(b), 10 * MINUTE);
 	hands_move(&kit.hands, MINUTE);
 	rejoin(b, &calm);
-	ck_assert_int_eq(place(b).ready_ms, 9 * MINUTE);
+	ck_assert_int_eq(ready_ms(b), 9 * MINUTE);
 	gone(a);
 	gone(b);
 }
@@ -221,7 +221,7 @@ START_TEST(the_guess_how_long_it_takes_knows_delays_and_durations)
 	ck_assert_int_eq(start(a), COMMITTED);
 	hands_move(&kit.hands, 40 * SECOND);
 	finish(a);
-	int64_t ready = place(b).ready_ms;
+	int64_t ready = ready_ms(b);
 	ck_assert_int_eq(place(b).eta_ms, ready);
 	ck_assert_int_eq(place(c).eta_ms, ready + 40 * SECOND + 2 * MINUTE);
 	hands_move(&kit.hands, ready);
@@ -295,13 +295,13 @@ START_TEST(a_parked_place_goes_so_long_after_its_turn_has_come)
 	(void)reap();
 	ck_assert_int_eq(tickets(), 3); /* b stands before it */
 	finish(a);
-	hands_move(&kit.hands, place(b).ready_ms);
+	hands_move(&kit.hands, ready_ms(b));
 	ck_assert_int_eq(start(b), COMMITTED);
 	hands_move(&kit.hands, HOUR);
 	(void)reap();
 	ck_assert_int_eq(tickets(), 2); /* no slot is free: still not its turn */
 	finish(b);
-	int64_t turn = file_number(&kit, "SELECT ready_tick FROM queue_slot");
+	int64_t turn = file_number(&kit, "SELECT ready_us / 1000 FROM queue_slot");
 	hands_move(&kit.hands, turn - kit_tick(&kit) + 2 * MINUTE - 1);
 	(void)reap();
 	ck_assert_int_eq(tickets(), 1);
@@ -368,7 +368,7 @@ START_TEST(one_aside_lets_others_past_and_keeps_its_number)
 	struct caller *a = enter_new(&brisk), *b = enter_new(&brisk), *c = enter_new(&brisk);
 
 	aside(a, MINUTE);
-	ck_assert_int_eq(place(a).ready_ms, MINUTE);
+	ck_assert_int_eq(ready_ms(a), MINUTE);
 	ck_assert(!place(a).may_start);
 	ck_assert_int_eq(start(a), COMMIT_NOT_FIRST);
 	ck_assert_int_eq(start(b), COMMITTED);

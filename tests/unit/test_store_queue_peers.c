@@ -183,11 +183,11 @@ START_TEST(a_death_in_flight_frees_the_slot_after_a_delay_drawn_then)
 	ck_assert_str_eq(peer_ask(&p, "start"), "0");
 	struct caller *c = enter_new(&calm);
 	struct queue_place at = place(c);
-	ck_assert_int_eq(at.ready_ms, -1);
+	ck_assert_int_eq(at.ready_us, -1);
 	ck_assert_uint_eq(at.ahead_n, 1);
 	peer_end(&p, SIGKILL);
 	ck_assert_int_eq(start(c), COMMIT_NOT_FIRST); /* which buries it */
-	int64_t ready = place(c).ready_ms;
+	int64_t ready = ready_ms(c);
 	ck_assert_int_gt(ready, MINUTE - 10 * SECOND);
 	ck_assert_int_le(ready, 2 * MINUTE);
 	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM unknown"), 1);

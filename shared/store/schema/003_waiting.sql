@@ -10,8 +10,8 @@ CREATE TABLE queue (                     -- one row per backend that has a queue
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE queue_slot (                -- `concurrency` rows per backend
   backend TEXT NOT NULL, slot INTEGER NOT NULL,
-  ready_tick INTEGER NOT NULL,           -- earliest next start: the end of the last operation + the draw made then, once (0 at first)
-  number INTEGER,                        -- the ticket that is FORWARDING here, since ready_tick; NULL = free
+  ready_us INTEGER NOT NULL,             -- Aegis clock in us, so that no delay is shorter than it was drawn: earliest next start: the end of the last operation + the draw made then, once (0 at first)
+  number INTEGER,                        -- the ticket that is FORWARDING here, since ready_us; NULL = free
   PRIMARY KEY (backend, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE ticket (
