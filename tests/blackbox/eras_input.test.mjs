@@ -5,7 +5,7 @@ import { Person, rulesFor } from '../lib/approvals.mjs';
 import { tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { complete, startModern } from '../lib/modern_backend.mjs';
-import { makePlace, simpleRules } from '../lib/place.mjs';
+import { makePlace } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
 import { accept, asked, asking, declared, KEY, needs, setUp, STATE, who } from '../lib/translation.mjs';

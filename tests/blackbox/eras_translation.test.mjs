@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
-import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
+import { complete, envelope, REVISION, startModern } from '../lib/modern_backend.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { openShim, startShim } from '../lib/shim.mjs';
@@ -219,18 +219,18 @@ describe('what changes', suite, () => {
   async function setUpListening(t, options) {
     const backend = await startModern(t, { tools: [tool('echo')], capabilities });
     const streams = listening(backend, options);
-    const place = makePlace(t, `backends: { demo: { url: "${backend.url}", timeout: 2s } }\nagents: { one: { backends: { demo: { allowed: true } } } }\n`);
+    const place = makePlace(t, `backends: { demo: { url: "${backend.url}", timeout: 4s } }\nagents: { one: { backends: { demo: { allowed: true } } } }\n`);
     const shim = await openShim(place);
     return { backend, streams, shim };
   }
 
   test('a list that changes is told, without the stream\'s number, however long nothing came', async (t) => {
-    const { streams, shim } = await setUpListening(t);
+    const { backend, streams, shim } = await setUpListening(t);
     const stream = await nth(streams, 1);
     assert.deepEqual(stream.wanted, { toolsListChanged: true });
     assert.equal(stream.headers['mcp-method'], 'subscriptions/listen');
-    const from = performance.now();
-    while (performance.now() - from < 3000) assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+    backend.onCall.echo = (x) => setTimeout(() => x.say('at last'), 800);
+    for (let n = 0; n < 6; n++) assertSaid(await shim.call('echo'), 'at last');
     assert.ok(stream.isOpen, 'it outlives the timeout of a request');
     stream.say('notifications/tools/list_changed');
     const note = await shim.message((m) => m.method === 'notifications/tools/list_changed');
@@ -308,5 +308,15 @@ describe('what changes', suite, () => {
     for (let i = 0; i < 20; i++) assertSaid(await shim.call('echo', { message: 'x' }), 'x');
     assert.equal(backend.of('subscriptions/listen').length, n);
     assert.ok(n <= 2, `${n} tries`);
+  });
+});
+
+describe('two eras in one session', suite, () => {
+  test('a request with an envelope of its own is refused: what the rules keep back cannot be claimed that way', async (t) => {
+    const { backend, shim } = await setUp(t, { rules: { agent: 'server_requests: { elicitation: block }' } });
+    const n = backend.requests.length;
+    const answer = await shim.call('asks', {}, { params: { _meta: { ...envelope(), [`${KEY}clientCapabilities`]: declared } } });
+    assert.ok(answer.error, answer.line);
+    assert.equal(backend.requests.slice(n).filter((x) => x.message.method === 'tools/call').length, 0);
   });
 });
