@@ -25,7 +25,7 @@ struct delivery_end {
 	int64_t retry_after_ms;       /* -1 = not said */
 	bool has_timed_out;
 	bool is_large_result;         /* UNKNOWN, but what came was a result: it ran. It is larger than max_body and was thrown away */
-	bool may_repeat;              /* REFUSED, and the cause is out of the way: the next one goes into a new session, or to the new place */
+	bool may_repeat;              /* REFUSED, and the cause is out of the way: a new session, the new place, headers that were missing */
 	const char *cause;            /* a clause for agent and audit, e.g. "the backend answered HTTP 500"; never a URL, header or secret */
 };
 
