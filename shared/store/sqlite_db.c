@@ -159,8 +159,16 @@ enum err db_exec(sqlite3 *handle, const char *sql)
 #define OPEN_FLAGS                                                                                 \
 	(SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE)
 
+/* Nobody asks SQLite how much memory it has, and counting takes a lock for each allocation. It can be said only before the first use
+ * of SQLite in a process; later it is refused, and nothing is lost. */
+static void count_no_memory(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum err db_open_damaged(sqlite3 **handle, const char *path)
 {
+	count_no_memory();
 	int code = sqlite3_open_v2(path, handle, OPEN_FLAGS, NULL);
 
 	if (code != SQLITE_OK)
