@@ -1,27 +1,24 @@
 /* cmd_queue - aegisctl queue: who waits for which backend, at which position, for how long, and when it may start. */
-#include <unistd.h>
-#include "base/clock.h"
-#include "base/path.h"
-#include "base/xalloc.h"
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
 #include "broker/ctl/table.h"
+#include "broker/ctl/watch.h"
 #include "data/jsonscan.h"
 
-#define EVERY_S  1
 #define JSON_CAP (64u * 1024 * 1024)
 
 struct listing {
 	struct table table;
-	struct buf json;
+	struct buf json, gist;
 	size_t n;
-	bool is_compact;        /* --watch: one line a time */
+	bool is_compact;        /* --watch: one line a look */
 };
 
 static void listing_release(struct listing *l)
 {
 	table_release(&l->table);
 	buf_release(&l->json);
+	buf_release(&l->gist);
 }
 
 static void listing_init(struct listing *l, bool is_compact)
@@ -31,6 +28,7 @@ static void listing_init(struct listing *l, bool is_compact)
 	*l = (struct listing){ .is_compact = is_compact };
 	table_init(&l->table, headings, ARRAY_LEN(headings));
 	buf_init(&l->json, JSON_CAP);
+	buf_init(&l->gist, JSON_CAP);
 }
 
 /* ---- rows ---- */
@@ -109,65 +107,43 @@ static bool list_row(void *arg, const struct queue_row *row)
 	const char *lead = l->is_compact ? "" : "\n";
 
 	add_row(&l->table, row);
-	return buf_printf(&l->json, "%s%s", l->n++ ? "," : "", lead) && add_json(&l->json, row);
+	return buf_printf(&l->gist, "%s %s %u\n", row->call, row->state, row->position) &&
+	       buf_printf(&l->json, "%s%s", l->n++ ? "," : "", lead) && add_json(&l->json, row);
 }
 
 /* ---- saying ---- */
 
-static void print(const struct ctl *c, const struct listing *l, const char *backend)
+struct view {
+	const struct ctl *ctl;
+	struct place *place;
+	const char *backend;
+};
+
+static void print(const struct view *v, const struct listing *l, FILE *to)
 {
-	if (c->is_json)
-		printf("[%s%s]\n", l->n ? l->json.data : "", l->is_compact ? "" : "\n");
+	if (v->ctl->is_json)
+		fprintf(to, "[%s%s]\n", l->n ? l->json.data : "", l->is_compact ? "" : "\n");
 	else if (l->n > 0)
-		table_print(&l->table, stdout);
+		table_print(&l->table, to);
 	else
-		printf("no call waits%s%s\n", backend ? " for backend " : "", backend ? backend : "");
+		fprintf(to, "no call waits%s%s\n", v->backend ? " for backend " : "", v->backend ? v->backend : "");
 }
 
-static enum ctl_exit look(struct place *place, const char *backend, struct listing *l)
+static enum ctl_exit draw(void *arg, FILE *text, FILE *gist)
 {
-	enum ctl_exit code = place->store ? CTL_OK : place_open_store(place);
+	const struct view *v = arg;
+	struct listing l CLEANUP(listing_release) = { 0 };
 
-	if (code != CTL_OK || !place->store)
-		return code;
-	enum err e = store_queue_list(place->store, backend, list_row, l);
-	if (e == OK)
-		return CTL_OK;
-	ctl_say("the queue cannot be read: %s", err_text(e));
-	return CTL_BROKEN;
-}
-
-static bool has_database(const struct place *place)
-{
-	CLEANUP(free_charp) char *path = path_join(place->state_dir, "aegis.db");
-
-	return access(path, F_OK) == 0;
-}
-
-/* On a terminal the picture is drawn anew; elsewhere, each one below the last, under its time. */
-static enum ctl_exit watch(const struct ctl *c, struct place *place, const char *backend)
-{
-	bool is_screen = isatty(STDOUT_FILENO) && !c->is_json;
-	enum ctl_exit code = CTL_OK;
-
-	while (code == CTL_OK && !ferror(stdout)) {
-		struct listing l CLEANUP(listing_release);
-		char at[32];
-		listing_init(&l, c->is_json);
-		if (place->store || has_database(place))
-			code = look(place, backend, &l);
-		if (code != CTL_OK)
-			break;
-		clock_format_utc(clock_wall_ms(), at, sizeof at);
-		if (is_screen)
-			fputs("\033[H\033[J", stdout);
-		if (!c->is_json)
-			printf("%s\n", at);
-		print(c, &l, backend);
-		if (fflush(stdout) == 0)
-			sleep(EVERY_S);
+	listing_init(&l, ctl_value(v->ctl, "watch"));
+	place_look_again(v->place);
+	enum err e = v->place->store ? store_queue_list(v->place->store, v->backend, list_row, &l) : OK;
+	if (e != OK) {
+		ctl_say("the queue cannot be read: %s", err_text(e));
+		return CTL_BROKEN;
 	}
-	return code;
+	print(v, &l, text);
+	fputs(l.gist.len ? l.gist.data : "", gist);
+	return CTL_OK;
 }
 
 static bool is_known(const struct place *place, const char *backend)
@@ -181,19 +157,15 @@ static bool is_known(const struct place *place, const char *backend)
 enum ctl_exit cmd_queue(const struct ctl *c)
 {
 	struct place place CLEANUP(place_release) = { 0 };
-	struct listing l CLEANUP(listing_release) = { 0 };
 	const char *backend = ctl_value(c, "backend");
 
 	enum ctl_exit code = place_find_state(c, &place);
+	if (code == CTL_OK && !is_known(&place, backend))
+		return CTL_FAILED;
+	if (code == CTL_OK)
+		code = place_open_store(&place);
 	if (code != CTL_OK)
 		return code;
-	if (!is_known(&place, backend))
-		return CTL_FAILED;
-	if (ctl_value(c, "watch"))
-		return watch(c, &place, backend);
-	listing_init(&l, false);
-	code = look(&place, backend, &l);
-	if (code == CTL_OK)
-		print(c, &l, backend);
-	return code;
+	struct view v = { c, &place, backend };
+	return ctl_value(c, "watch") ? watch_run(draw, &v) : watch_once(draw, &v);
 }

@@ -34,7 +34,7 @@ static const struct ctl_option resume_options[] = {
 };
 static const struct ctl_option queue_options[] = {
 	{ "backend", "B", "only this backend's queue" },
-	{ "watch", NULL, "again every second, until interrupted" },
+	{ "watch", NULL, "look once a second: redraw on a terminal, else print what changed" },
 	{ NULL, NULL, NULL },
 };
 static const struct ctl_option repair_options[] = {
@@ -175,7 +175,7 @@ const struct command commands[] = {
 	  .help = "show which calls wait for a backend, and when each may start",
 	  .details = "State: WAITING; ASIDE, passed over while it is paused, stopped or limited; PARKED, its client was told to come\n"
 		     "again and its place is kept; FORWARDING, with the backend. Times are guesses. With --json: one array; with\n"
-		     "--watch one a second, each in a line.",
+		     "--watch one whenever a call has moved, each in a line.",
 	  .options = queue_options,
 	  .run = cmd_queue },
 	{ .name = "repair",
