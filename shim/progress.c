@@ -132,7 +132,7 @@ static bool write_beat(struct json_value token, double value, const char *messag
 	       jsonrpc_write_call(out, (struct json_value){ 0 }, "notifications/progress", buf_span(&params));
 }
 
-void progress_beat(struct call *c, const char *message)
+bool progress_beat(struct call *c, const char *message)
 {
 	CLEANUP(buf_release) struct buf key = { 0 }, line = { 0 };
 	struct token *t = token_key(token_of(c), &key) ? token_open(c, buf_span(&key)) : NULL;
@@ -140,10 +140,11 @@ void progress_beat(struct call *c, const char *message)
 
 	buf_init(&line, LINE_CAP);
 	if (!isfinite(value) || !write_beat(token_of(c), value, message, &line))
-		return;
+		return false;
 	t->last = value;
 	c->waiting.has_token = true;
 	reply_buf(c->part, &line);
+	return true;
 }
 
 static struct token *token_find(const struct progress *p, struct json_value token)

@@ -15,7 +15,7 @@ void progress_init(struct progress *p);
 void progress_release(struct progress *p);
 
 bool progress_is_wanted(const struct call *c);         /* its request carries a token */
-void progress_beat(struct call *c, const char *message);
+bool progress_beat(struct call *c, const char *message);   /* false: not said, the token is in use by a call in flight */
 void progress_end(struct call *c);                     /* the call is answered: nothing more is said of it */
 /* A notification of the backend, as reply_message. False: too long for the client, nothing was sent. */
 MUST_USE bool progress_relay(struct part *p, const struct jsonrpc *rpc);

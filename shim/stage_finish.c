@@ -147,11 +147,14 @@ void finish_ask(struct call *c, struct store *store)
 /* The deferral is not written yet, so nobody was told to come again: the client's own end counts. */
 void finish_ends(struct call *c, const char *by)
 {
+	const char *waited_at = c->refused_at;
+
 	if (!c->is_asking || !c->release.is_parking || c->is_replied)
 		return;
 	c->release.is_parking = false;
 	snprintf(c->outcome.ended_by, sizeof(c->outcome.ended_by), "%s", by);
 	call_end_waiting(c);
+	c->refused_at = waited_at;
 	if (c->has_row)
 		seal_refused(c);
 }

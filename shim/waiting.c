@@ -134,8 +134,7 @@ void waiting_show(struct call *c)
 		return;
 	w->is_beat_due = false;
 	describe(c, text, sizeof(text));
-	if (host_has_room(&c->shim->host)) {
-		progress_beat(c, text);
+	if (host_has_room(&c->shim->host) && progress_beat(c, text)) {
 		w->beaten_us = clock_mono_us();
 		be_patient(c);
 	}

@@ -185,7 +185,7 @@ static const struct config_key agent_keys[] = {
 	  .doc = "Limits of this agent over all its backends, by tool or glob." },
 	{ "hold_max", CONFIG_DURATION, AT(hold_max_ms), .min = 0, .max = DAY, .fallback = "auto",
 	  .flags = KEY_AUTO,
-	  .doc = "Longest a waiting call is held before the agent is told to come again; auto: by client." },
+	  .doc = "How long its client bears a waiting call, which is told to come again shortly before; auto: by client." },
 	{ "server_requests", CONFIG_SECTION, .table = &server_requests_table,
 	  .doc = "What backends may ask of this agent's client." },
 	{ "backends", CONFIG_MAP, MAP_OF(struct config_agent, grants), .form = FORM_BACKEND,

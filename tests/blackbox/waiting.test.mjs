@@ -11,7 +11,7 @@ import { modern } from '../lib/modern_client.mjs';
 import { startModern } from '../lib/modern_backend.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { connectSdk1 } from '../lib/sdk1.mjs';
-import { bin, patience, suite } from '../lib/settings.mjs';
+import { bin, patience, scale, suite } from '../lib/settings.mjs';
 import { openShim, startShim } from '../lib/shim.mjs';
 import { until } from '../lib/until.mjs';
 import { approvals, approve, assertDeferred, assertRising, pending, progress, reject, withToken } from '../lib/waiting.mjs';
@@ -25,6 +25,12 @@ async function setUp(t, rules = {}, { open = true, ...options } = {}) {
   const shim = open ? await openShim(place, options) : null;
   return { backend, place, shim };
 }
+
+const connect = async (place, options) => {
+  const transport = new StdioClientTransport({ command: bin('aegis-shim'), args: ['--agent', 'one', ...place.options], env: place.env, stderr: 'ignore' });
+  return connectSdk1(transport, options);
+};
+const call = (client, options) => client.callTool({ name: 'publish', arguments: {} }, undefined, options);
 
 /** The rows of calls that ended before they were forwarded: verdict and body. */
 const ends = async (place) => (await place.storedRows()).filter((row) => row.kind === 'refused');
@@ -128,12 +134,6 @@ describe('a call that waits for a person', suite, () => {
 });
 
 describe('official clients', suite, () => {
-  const connect = async (place, options) => {
-    const transport = new StdioClientTransport({ command: bin('aegis-shim'), args: ['--agent', 'one', ...place.options], env: place.env, stderr: 'ignore' });
-    return connectSdk1(transport, options);
-  };
-  const call = (client, options) => client.callTool({ name: 'publish', arguments: {} }, undefined, options);
-
   test('one that gives up is told before, and never has an error', async (t) => {
     const { backend, place } = await setUp(t, { ...asks('timeout: 30s'), agent: 'hold_max: 1s' }, { open: false });
     const client = await connect(place);
@@ -266,6 +266,65 @@ describe('a call in the queue', suite, () => {
     release();
     for (const one of calls) assert.ok((await one).result);
     assertRising(await progress(shim, 'q'));
+  });
+});
+
+describe('delays longer than any client waits', suite, () => {
+  test('are borne by a call that is repeated: one place, one execution, one answer', async (t) => {
+    const { backend, shim } = await setUp(t, { ...queues('delay_min: 3s, delay_max: 3s'), agent: 'hold_max: 800ms' });
+    assertSaid(await shim.call('echo', { message: 'first' }), 'first');
+    const places = [];
+    let answer;
+    for (;;) {
+      answer = await shim.call('publish', { message: 'slowly' });
+      if (!answer.result._meta) break;
+      places.push(assertDeferred(answer, 'queued')['aegis/retry_after_ms']);
+    }
+    assertSaid(answer, 'slowly');
+    assert.ok(places.length >= 2, `told to come again ${places.length} times`);
+    assert.ok(places.every((ms, i) => i === 0 || ms < places[i - 1]), `when its turn comes, in ms: ${places}`);
+    assert.equal(backend.callsOf('publish').length, 1);
+    assert.ok(backend.callsOf('publish')[0].at - backend.callsOf('echo')[0].at >= 3000);
+  });
+
+  const inRealTime = scale === 'full' ? false : 'takes minutes: AEGIS_TEST_SCALE=full';
+  test('a client of the SDK with its own 60 s and a person who takes two minutes', { skip: inRealTime, timeout: 900_000 }, async (t) => {
+    const { backend, place } = await setUp(t, { grant: 'approval_required: [publish]' }, { open: false });
+    const client = await connect(place);
+    const from = performance.now();
+    let result = await call(client);
+    assert.equal(result._meta['aegis/status'], 'require_approval');
+    assert.ok(performance.now() - from > 45_000, 'it was held as long as its client bears it');
+    const [one] = await pending(place);
+    setTimeout(() => approve(place, one.id), 120_000 - (performance.now() - from));
+    while (result._meta) result = await call(client);
+    assert.equal(result.content[0].text, 'done');
+    assert.equal(backend.arrivals.length, 1);
+    assert.equal((await approvals(place)).length, 1);
+    await client.close();
+  });
+});
+
+describe('aegisctl call', suite, () => {
+  test('says what the call waits for and what ends that, with an exit code of its own', async (t) => {
+    const { place } = await setUp(t, asks('mode: defer'), { open: false });
+    const { code, stdout } = await place.ctl(['call', 'one', 'publish', '{}']);
+    assert.equal(code, 5, stdout);
+    assert.match(stdout, /approval APR-\w{4} is still pending/);
+    assert.match(stdout, /aegisctl approvals/);
+    const [one] = await pending(place);
+    await approve(place, one.id);
+    const again = await place.ctl(['call', 'one', 'publish', '{}']);
+    assert.equal(again.code, 0, again.stdout);
+  });
+
+  test('waits as long as it takes: a person ends it', async (t) => {
+    const { place } = await setUp(t, asks(), { open: false });
+    const ran = place.ctl(['call', 'one', 'publish', '{}']);
+    const [one] = await pending(place);
+    await approve(place, one.id);
+    const { code, stdout } = await ran;
+    assert.equal(code, 0, stdout);
   });
 });
 
