@@ -95,7 +95,7 @@ bool continued_is_approved(const struct call *c)
 
 struct claim_set continued_holds(const struct call *c)
 {
-	return c->continues ? (struct claim_set){ 0 } : c->claims;
+	return !c->continues ? c->claims : (struct claim_set){ 0 };
 }
 
 /* ---- a call that stops ------------------------------------------------------------------------------------------------------------------ */
