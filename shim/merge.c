@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "shim/merge_text.h"
+#include "shim/modern.h"
 #include "shim/shim.h"
 
 #define SMALL_CAP  (16 * 1024)
@@ -63,7 +64,7 @@ static void pong(struct merge *m, const struct jsonrpc *rpc)
 	CLEANUP(buf_release) struct buf line = { 0 };
 
 	buf_init(&line, SMALL_CAP);
-	if (jsonrpc_write_result(&line, rpc->id, SPAN("{}")))
+	if (jsonrpc_write_result(&line, rpc->id, SPAN("{}")) && (!m->is_modern || modern_complete(&line)))
 		merge_say(m, &line);
 }
 

@@ -3,6 +3,7 @@
 #include "base/xalloc.h"
 #include "shim/merge.h"
 #include "shim/merge_text.h"
+#include "shim/modern.h"
 #include "shim/refusal.h"
 #include "shim/reply.h"
 #include "shim/shim.h"
@@ -35,7 +36,8 @@ static bool say_answer(struct member *b, const char *method, const struct jsonrp
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (!merge_text_answer(rpc, method, b->part->name, &line)) {
 		buf_clear(&line);
-		if (!reply_write_too_long(rpc->id, all.len, strcmp(method, "tools/call") == 0, &line))
+		if (!reply_write_too_long(rpc->id, all.len, strcmp(method, "tools/call") == 0, &line) ||
+		    (b->merge->is_modern && !modern_complete(&line)))
 			return true;
 	}
 	merge_say(b->merge, &line);

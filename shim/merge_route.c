@@ -3,6 +3,7 @@
 #include "base/xalloc.h"
 #include "shim/merge.h"
 #include "shim/merge_names.h"
+#include "shim/modern.h"
 #include "shim/page.h"
 #include "shim/refusal.h"
 #include "shim/shim.h"
@@ -108,7 +109,7 @@ static void refuse_name(struct merge *m, const struct jsonrpc *rpc, const char *
 	            "not executed.", m->shim->agent, what, shown, m->members->part->name);
 	journal_blocked(&m->members->part->journal, rpc->method, shown, "it begins with the name of no backend of this session");
 	buf_init(&line, SMALL_CAP);
-	if (refusal_write(&r, rpc->id, NULL, is_call && a ? a->deny_as : DENY_AS_ERROR, &line))
+	if (refusal_write(&r, rpc->id, NULL, is_call && a ? a->deny_as : DENY_AS_ERROR, &line) && (!m->is_modern || modern_complete(&line)))
 		merge_say(m, &line);
 }
 

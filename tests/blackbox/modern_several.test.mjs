@@ -64,6 +64,15 @@ describe('several modern backends', suite, () => {
     assert.equal(red.callsOf('echo').length, 1);
   });
 
+  test('what is said here is complete, too', async (t) => {
+    const { call, ask, place, backends, shim } = await setUp(t);
+    place.writeRules(rulesOf(backends).replace('  one:\n', '  one:\n    deny_as: result\n'));
+    await ask('tools/list');
+    await call('red__echo');
+    for (const { result } of [await call('nobody__echo'), await call('blue__nothing')]) assert.deepEqual([result.isError, result.resultType], [true, 'complete']);
+    assert.deepEqual((await shim.request('ping')).result, { resultType: 'complete' });
+  });
+
   test('listening goes to all, each with its own resources; what they say comes under one id', async (t) => {
     const { ask, call, shim, red, blue, backends, place } = await setUp(t);
     const [reds, blues] = [listens(red), listens(blue)];
