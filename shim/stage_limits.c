@@ -1,5 +1,6 @@
 /* stage_limits - which windows apply, and what a call needs before it may go: a person's word, a turn in the queue. Then all windows are
  * held, together with the asking, in one operation. A call that need not wait takes no hold: the commit point admits it in its own. */
+#include "base/log.h"
 #include "data/secret.h"
 #include "shim/call.h"
 #include "shim/shim.h"
@@ -234,6 +235,9 @@ static void told_hold(struct call *c)
 		standing_refuse_full(c, &c->hold.full);
 		break;
 	case HELD_ASKED:
+		log_info("approval.asked", "id=%s approval=%s", c->facts.id, c->hold.approval);
+		attached(c);
+		break;
 	case HELD_ATTACHED:
 		attached(c);
 		break;
