@@ -37,19 +37,19 @@ async function pour(socket, bytes) {
 }
 
 const { unknown } = CODE;
-/** what -> [handler, code, executed]; code null: any error code that is not a refusal of ours. */
+/** what -> [handler, code, executed, cools]; code null: any error code that is not a refusal of ours; cools: for a second nobody may call. */
 const faults = {
   'HTTP 500 and HTML': [(x) => x.send(500, '<html><h1>Oops</h1></html>', { 'content-type': 'text/html' }), unknown, 'unknown'],
   'HTTP 500 without a body': [(x) => x.send(500), unknown, 'unknown'],
   'HTTP 502': [(x) => x.send(502, 'bad gateway'), unknown, 'unknown'],
-  'HTTP 503 with Retry-After': [(x) => x.send(503, '', { 'retry-after': '1' }), unknown, 'unknown'],
+  'HTTP 503 with Retry-After': [(x) => x.send(503, '', { 'retry-after': '1' }), unknown, 'unknown', 'cools'],
   'HTTP 408': [(x) => x.send(408), unknown, 'unknown'],
   'HTTP 400': [(x) => x.send(400, 'bad'), null, 'no'],
   'HTTP 401': [(x) => x.send(401, '', { 'www-authenticate': 'Bearer' }), null, 'no'],
   'HTTP 403': [(x) => x.send(403), null, 'no'],
   'HTTP 405': [(x) => x.send(405), null, 'no'],
   'HTTP 413': [(x) => x.send(413, 'too large'), null, 'no'],
-  'HTTP 429': [(x) => x.send(429, '', { 'retry-after': '1' }), null, 'no'],
+  'HTTP 429': [(x) => x.send(429, '', { 'retry-after': '1' }), null, 'no', 'cools'],
   'a redirect to another host': [(x) => x.send(307, '', { location: 'http://127.0.0.2:1/mcp' }), null, 'no'],
   'a redirect that makes it a GET': [(x) => x.send(302, '', { location: '/elsewhere' }), null, undefined],
   'a redirect without a place': [(x) => x.send(308), null, undefined],
@@ -89,7 +89,7 @@ const faults = {
 };
 
 describe('backends that misbehave', suite, () => {
-  for (const [what, [handler, code, executed]] of Object.entries(faults)) {
+  for (const [what, [handler, code, executed, cools]] of Object.entries(faults)) {
     test(what, async (t) => {
       const { backend, shim } = await setUp(t);
       backend.onCall.bad = handler;
@@ -101,6 +101,7 @@ describe('backends that misbehave', suite, () => {
       assert.ok(answer.error.message.length > 10);
       assertNoLeak(backend, answer.line, shim.stderr);
       assert.equal(backend.callsOf('bad').length, 1);
+      if (cools) await until(async () => (await shim.call('echo', { message: 'cooler' })).result, { what: 'the end of the cool-down', every: 100 });
       assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
       assert.equal(backend.callsOf('bad').length, 1, 'and never again');
     });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { startBackend, tool } from '../lib/backend.mjs';
-import { assertNoLeak, assertSaid, CODE } from '../lib/check.mjs';
+import { assertNoLeak, assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { makePlace } from '../lib/place.mjs';
 import { countFds } from '../lib/proc.mjs';
 import { patience, suite } from '../lib/settings.mjs';
@@ -64,9 +64,9 @@ const table = {
   '403': [faults.status(403), { ran: 0, code: null, executed: 'no' }],
   '413': [faults.status(413), { ran: 0, code: null, executed: 'no' }],
   '413 with JSON': [faults.status(413, { 'content-type': 'application/json' }, '{"jsonrpc":"2.0","error":{"code":-32000,"message":"Payload Too Large"},"id":null}'), { ran: 0, code: -32000 }],
-  '429 with Retry-After': [faults.status(429, { 'retry-after': '7' }), { ran: 0, code: null, executed: 'no', retry: [6000, 7000] }],
-  '429 with Retry-After as a date': [(x) => faults.status(429, { 'retry-after': new Date(Date.now() + 60_000).toUTCString() })(x), { ran: 0, code: null, executed: 'no', retry: [50_000, 61_000] }],
-  '503 with Retry-After': [faults.status(503, { 'retry-after': '7' }), { ran: 0, code: CODE.unknown, executed: 'unknown' }],
+  '429 with Retry-After': [faults.status(429, { 'retry-after': '7' }), { ran: 0, code: null, executed: 'no', retry: [6000, 7000], cools: true }],
+  '429 with Retry-After as a date': [(x) => faults.status(429, { 'retry-after': new Date(Date.now() + 60_000).toUTCString() })(x), { ran: 0, code: null, executed: 'no', retry: [50_000, 61_000], cools: true }],
+  '503 with Retry-After': [faults.status(503, { 'retry-after': '7' }), { ran: 0, code: CODE.unknown, executed: 'unknown', cools: true }],
   '500': [faults.statusAfter(500, {}, 'oops'), { ran: 1, code: CODE.unknown, executed: 'unknown' }],
   '500 with a JSON-RPC error': [async (x) => { await x.forward(); x.send(500, `{"jsonrpc":"2.0","id":${x.id},"error":{"code":-32099,"message":"the backend says no"}}`, { 'content-type': 'application/json' }); }, { ran: 1, code: -32099 }],
   '307 to the same origin': [faults.status(307, { location: '/mcp?moved' }), { ran: 1, said: 'm' }],
@@ -99,7 +99,9 @@ describe('faults on the way', suite, () => {
       assertFits(said, expected);
       assertNoLeak(proxy, said.line, shim.stderr);
       proxy.rules.length = 0;
-      assertSaid(await shim.call('echo', { message: 'alive' }), 'alive');
+      const next = await shim.call('echo', { message: 'alive' });
+      if (expected.cools) assertRefused(next, CODE.limited, { reason: 'cooldown' });
+      else assertSaid(next, 'alive');
       assert.equal(backend.callsOf('bad').length, expected.ran, 'runs at the backend');
       assert.equal(shim.messages.filter((m) => m.method === undefined).length, 0, 'no answer to nobody');
     });
