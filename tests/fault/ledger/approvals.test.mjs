@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { seedOf } from '../../lib/random.mjs';
-import { factor, inTurn, scale, suite } from '../../lib/settings.mjs';
+import { factor, suite } from '../../lib/settings.mjs';
 import { until } from '../../lib/until.mjs';
 import { befall, decider } from './trouble.mjs';
-import { World } from './world.mjs';
+import { World, soakMs, soakTest, soaks } from './world.mjs';
 
 const rules = { approval: { tool: 'asked' }, limits: [{ tool: 'asked', window_ms: 2000, max_count: 8 }] };
 const configOf = ({ approval = '', agents = ['one'], limit = '' } = {}) => ({
@@ -17,13 +17,12 @@ const limit = 'queue: { demo: { global_rate_limits: { asked: {window: 2s, max_co
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe('each approval is used at most once, and only by its own call', inTurn, () => {
-  test('while shims and those who decide are killed and stopped', async (t) => {
-    const seed = seedOf(t);
+describe('each approval is used at most once, and only by its own call', soaks, () => {
+  soakTest('while shims and those who decide are killed and stopped', {}, async (t, seed) => {
     const world = await World.make(t, { seed, rules, config: configOf({ agents: ['one', 'two', 'three'], limit }), backend: { cuts: 0.05, fails: 0.05, slow_ms: 30 } });
     const shared = { asked: ['same1', 'same2', 'same3', 'same4', 'same5', 'same6'] };
     await world.underFire({
-      clients: 5, lanes: 2, tools: ['asked', 'asked', 'echo'], shared, ms: scale === 'full' ? 600_000 : 10_000,
+      clients: 5, lanes: 2, tools: ['asked', 'asked', 'echo'], shared, ms: soakMs(10_000),
       trouble: (end) => befall(world, ['kill', 'stop', 'edit', 'operator', 'lock'], end), person: decider(world),
     });
     world.assertKept(await world.over());

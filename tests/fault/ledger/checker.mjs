@@ -51,9 +51,12 @@ export function limitViolations(events, { limits = [] }) {
 /** max_count + 1 calls that certainly left within less than the window, or null. */
 function fullest(calls, { window_ms, max_count }) {
   const arrivals = [...calls].sort(by('to'));
+  let start = 0;
   for (const { from } of [...calls].sort(by('from'))) {
     const crowd = [];
-    for (const c of arrivals) {
+    while (arrivals[start].to < from) start++;
+    for (let i = start; i < arrivals.length; i++) {
+      const c = arrivals[i];
       if (c.from < from) continue;
       if (c.to - from >= window_ms) break;
       crowd.push(c);
@@ -112,16 +115,19 @@ export function orderViolations(events, { queue }) {
   const exempt = exemptKeys(events);
   const sent = groups(of(events, 'sent'));
   const arrived = new Map(of(events, 'arrived').filter((a) => a.tool === queue.tool).map((a) => [a.key, a]));
-  const calls = of(events, 'queued').filter((q) => arrived.has(q.key) && !exempt.has(q.key) && sent.get(q.key)?.length === 1);
-  const later = [...arrived.values()].filter((a) => sent.get(a.key)?.length === 1).map((a) => ({ sent: sent.get(a.key)[0], arrived: a }));
+  const calls = of(events, 'queued').sort(by('at')).filter((q) => arrived.has(q.key) && !exempt.has(q.key) && sent.get(q.key)?.length === 1);
+  const later = [...arrived.values()].filter((a) => sent.get(a.key)?.length === 1).map((a) => ({ sent: sent.get(a.key)[0], arrived: a })).sort((a, b) => a.arrived.at - b.arrived.at);
+  let start = 0;
   const found = [];
   const told = new Set();
   for (const q of calls) {
     if (told.has(q.key)) continue;      // only when it was told first
     told.add(q.key);
-    for (const other of later)
-      if (other.sent.at > q.at && other.arrived.at < arrived.get(q.key).at)
-        found.push(say('order', `${q.key} waited when ${other.arrived.key} was sent, and that one started first`, [q, other.sent, other.arrived, arrived.get(q.key)]));
+    while (start < later.length && later[start].arrived.at <= q.at) start++;
+    for (let i = start; i < later.length && later[i].arrived.at < arrived.get(q.key).at; i++) {
+      const other = later[i];
+      if (other.sent.at > q.at) found.push(say('order', `${q.key} waited when ${other.arrived.key} was sent, and that one started first`, [q, other.sent, other.arrived, arrived.get(q.key)]));
+    }
   }
   return found;
 }

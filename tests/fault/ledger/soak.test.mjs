@@ -1,14 +1,11 @@
 // Everything at once, judged afterwards: shims work against limits while they are killed and stopped, while the state is locked, replaced, full, while
 // clocks jump and the backend hangs up. Security tests 1, 2 and 14 of the promise about limits. At `full` each goes on for AEGIS_LEDGER_MINUTES (60).
-import { describe, test } from 'node:test';
-import { seedOf } from '../../lib/random.mjs';
-import { inTurn, scale } from '../../lib/settings.mjs';
-import { World } from './world.mjs';
+import { describe } from 'node:test';
+import { World, soakMs, soakTest, soaks } from './world.mjs';
 import { missing, otherBoot, otherTime, otherWall, smallDisk } from './surroundings.mjs';
 import { befall, decider } from './trouble.mjs';
 
-const minutes = Number(process.env.AEGIS_LEDGER_MINUTES ?? 60);
-const MS = scale === 'full' ? minutes * 60_000 : 8_000;
+const MS = soakMs(8_000);
 
 const agents = ['one', 'two', 'three'];
 const config = {
@@ -22,24 +19,22 @@ const limits = [
   ...agents.map((agent) => ({ tool: 'limited', agent, window_ms: 1000, max_count: 15 })),
 ];
 
-async function soak(t, { troubles, lanes = 1, clients = 8, backend = { fails: 0.05, cuts: 0.05, slow_ms: 30 }, ...more }) {
-  const seed = seedOf(t);
+async function soak(t, seed, { troubles, lanes = 1, clients = 8, backend = { fails: 0.05, cuts: 0.05, slow_ms: 30 }, ...more }) {
   const world = await World.make(t, { seed, rules: { limits }, config, backend, ...more });
   await world.underFire({ clients, ms: MS, tools: ['limited', 'limited', 'echo'], trouble: (until) => befall(world, troubles, until, lanes) });
   world.assertKept(await world.over());
   return world;
 }
 
-describe('no window holds more than its count', inTurn, () => {
-  test('while shims are killed and stopped, and their operators too', (t) => soak(t, { troubles: ['kill', 'kill', 'stop', 'operator', 'edit', 'all', 'gate_replaced'], lanes: 2 }));
-  test('while the state is locked and replaced', (t) => soak(t, { troubles: ['lock', 'gate', 'replace', 'kill', 'stop', 'edit'], lanes: 2 }));
-  test('while the disk is full and has no inodes left', { skip: missing.disk }, (t) => soak(t, { troubles: ['full', 'no_inodes', 'kill'], surroundings: (w) => smallDisk(w, 'size=64m,nr_inodes=200') }));
-  test('while the wall clock is set an hour forth and back', { skip: missing.wall }, (t) => soak(t, { troubles: ['wall', 'wall', 'kill', 'stop'], surroundings: otherWall }));
-  test('while machines sleep: processes whose boot clocks differ', { skip: missing.time }, (t) => soak(t, { troubles: ['kill', 'kill', 'stop'], surroundings: otherTime }));
-  test('while the machine boots again and again', { skip: missing.boot }, (t) => soak(t, { troubles: ['all', 'kill', 'kill', 'kill', 'stop'], surroundings: otherBoot }));
+describe('no window holds more than its count', soaks, () => {
+  soakTest('while shims are killed and stopped, and their operators too', {}, (t, seed) => soak(t, seed, { troubles: ['kill', 'kill', 'stop', 'operator', 'edit', 'all', 'gate_replaced'], lanes: 2 }));
+  soakTest('while the state is locked and replaced', {}, (t, seed) => soak(t, seed, { troubles: ['lock', 'gate', 'replace', 'kill', 'stop', 'edit'], lanes: 2 }));
+  soakTest('while the disk is full and has no inodes left', { skip: missing.disk }, (t, seed) => soak(t, seed, { troubles: ['full', 'no_inodes', 'kill'], surroundings: (w) => smallDisk(w, 'size=64m,nr_inodes=200') }));
+  soakTest('while the wall clock is set an hour forth and back', { skip: missing.wall }, (t, seed) => soak(t, seed, { troubles: ['wall', 'wall', 'kill', 'stop'], surroundings: otherWall }));
+  soakTest('while machines sleep: processes whose boot clocks differ', { skip: missing.time }, (t, seed) => soak(t, seed, { troubles: ['kill', 'kill', 'stop'], surroundings: otherTime }));
+  soakTest('while the machine boots again and again', { skip: missing.boot }, (t, seed) => soak(t, seed, { troubles: ['all', 'kill', 'kill', 'kill', 'stop'], surroundings: otherBoot }));
 
-  test('everything at once: limits, approvals, a queue, brakes, clients that give up before they are served', async (t) => {
-    const seed = seedOf(t);
+  soakTest('everything at once: limits, approvals, a queue, brakes, clients that give up before they are served', {}, async (t, seed) => {
     const all = ['limited', 'asked', 'queued', 'echo'];
     const world = await World.make(t, {
       seed, backend: { fails: 0.05, cuts: 0.05, slow_ms: 20 },

@@ -5,15 +5,28 @@ import { once } from 'node:events';
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { makePlace, simpleRules } from '../../lib/place.mjs';
 import { run } from '../../lib/process.mjs';
-import { random } from '../../lib/random.mjs';
-import { bin } from '../../lib/settings.mjs';
+import { random, seedOf } from '../../lib/random.mjs';
+import { bin, inTurn, scale } from '../../lib/settings.mjs';
 import { openShim } from '../../lib/shim.mjs';
 import { settled, until } from '../../lib/until.mjs';
 import { check } from './checker.mjs';
 import { clock } from './clock.mjs';
+
+const minutes = scale === 'full' ? Number(process.env.AEGIS_LEDGER_MINUTES ?? 60) : 0;
+/** How long a round of a soak lasts: so many ms at `ci`, at most 5 minutes at `full`, for its ledger must fit into memory. */
+export const soakMs = (ci) => (scale === 'full' ? Math.min(minutes, 5) * 60_000 : ci);
+/** Options of a describe of soaks. */
+export const soaks = { ...inTurn, timeout: inTurn.timeout + 10 * minutes * 60_000 };
+
+/** A test of one round at `ci`, of AEGIS_LEDGER_MINUTES (60) in rounds at `full`. */
+export function soakTest(name, options, judge) {
+  const rounds = Math.max(1, Math.ceil(minutes / 5));
+  for (let round = 1; round <= rounds; round++) test(rounds > 1 ? `${name} (round ${round})` : name, options, (t) => judge(t, seedOf(t) + round - 1));
+}
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const UNKNOWN_TO_CLIENT = null;
@@ -317,6 +330,6 @@ export class World {
   }
 
   assertKept(violations) {
-    assert.deepEqual(violations.map((v) => `${v.rule}: ${v.text}`), [], `AEGIS_TEST_SEED=${this.seed} repeats it`);
+    assert.deepEqual(violations.map((v) => `${v.rule}: ${v.text}`), [], 'AEGIS_TEST_SEED, as printed, repeats it');
   }
 }
