@@ -11,7 +11,7 @@ static bool is_in_force(struct store *s, const struct terms *t)
 	return generation == (int64_t)t->config_generation;
 }
 
-/* The same call under way, of a process that is dead? */
+/* The same call under way, of a process that is dead, or over its deadline? */
 static bool is_orphaned(struct store *s, const struct call_facts *f)
 {
 	CLEANUP(db_end)
@@ -19,9 +19,11 @@ static bool is_orphaned(struct store *s, const struct call_facts *f)
 		BIND(text(f->tenant), text(f->agent), text(f->backend), text(f->tool), hash_of(f->args_hash),
 			num(gate_number(s->gate))));
 
-	while (db_row(&s->db, q))
-		if (!presence_is_alive(s->presence, (uint32_t)sqlite3_column_int64(q, 0), NULL))
+	while (db_row(&s->db, q)) {
+		bool is_late = sqlite3_column_int64(q, 1) < s->now.tick_ms;
+		if (is_late || !presence_is_alive(s->presence, (uint32_t)sqlite3_column_int64(q, 0), NULL))
 			return true;
+	}
 	return false;
 }
 

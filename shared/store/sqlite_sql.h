@@ -85,7 +85,7 @@
 	SQL(FLIGHT_STAMP,    "UPDATE flight SET stamped_tick = ?3 WHERE call = ?1 AND owner = ?2 AND stamped_tick = 0"          \
 	                     " RETURNING started_tick, 0, keys, unknown_hold_ms")                                               \
 	SQL(FLIGHT_IS,       "SELECT 1 FROM flight WHERE call = ?1 AND owner = ?2 AND intent_seq & 0xffffffff = ?3")            \
-	SQL(FLIGHT_SAME,     "SELECT owner FROM flight WHERE tenant = ?1 AND agent = ?2 AND backend = ?3 AND tool = ?4"          \
+	SQL(FLIGHT_SAME,     "SELECT owner, deadline_tick FROM flight WHERE tenant = ?1 AND agent = ?2 AND backend = ?3 AND tool = ?4" \
 	                     " AND args_hash = ?5 AND owner <> ?6")                                                             \
 	SQL(FLIGHT_OF,       "SELECT owner, call, tenant, agent, backend, tool, args_hash FROM flight"                          \
 	                     " WHERE owner = ?1 LIMIT 1")                                                                       \

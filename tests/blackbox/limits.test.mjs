@@ -185,6 +185,7 @@ principals: { "uid:${process.getuid()}": { agents: [one], rate_limits: { echo: {
 `,
   };
   const impatient = (backend, rules) => simpleRules(backend.url, rules).replace(/ }\n/, ', timeout: 2s }\n');
+  const patient = (backend, rules) => simpleRules(backend.url, rules);
   const used = async (place) => {
     const { code, stdout, stderr } = await place.ctl(['limits', '--json']);
     assert.equal(code, 0, stderr);
@@ -196,7 +197,8 @@ principals: { "uid:${process.getuid()}": { agents: [one], rate_limits: { echo: {
   ]) {
     test(`${what}${countFailures ? ' under count_failures' : ''} ${back ? 'gives the place back' : 'does not give the place back'}, in every scope`, async (t) => {
       const { backend, place } = await setUp(t, {});
-      place.writeRules(impatient(backend, { ...twoEach, more: `${twoEach.more}limits: { count_failures: ${countFailures} }\n` }));
+      const rules = (how) => how(backend, { ...twoEach, more: `${twoEach.more}limits: { count_failures: ${countFailures} }\n` });
+      place.writeRules(rules(what === 'no answer in time' ? impatient : patient));
       const shim = await openShim(place);
       backend.onCall.echo = fail;
       const tell = what in given ? failed : lost;

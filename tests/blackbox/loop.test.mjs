@@ -6,6 +6,7 @@ import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
+import { until } from '../lib/until.mjs';
 
 async function setUp(t, { loop = '{ max_repeats: 3, window: 1h }', grant = '', more = '' } = {}) {
   const backend = await startBackend(t, { tools: [tool('echo'), tool('get')] });
@@ -85,6 +86,26 @@ describe('loop guard', suite, () => {
     for (let n = 0; n < 2; n++) assertSaid(await shim.call('echo', { message: 'x' }), 'there');
     refused(await shim.call('echo', { message: 'x' }));
     assert.equal(backend.arrivals.length, 3);
+  });
+
+  test('calls that wait in a queue count once; those a person approves do not', async (t) => {
+    const { backend, place } = await setUp(t, {
+      loop: '{ max_repeats: 2, window: 1h }', grant: 'approval_required: [get]', more: 'queue: { demo: { enabled: true, delay_min: 0s, delay_max: 0s } }\n',
+    });
+    const shim = await openShim(place);
+    for (let n = 0; n < 2; n++) assertSaid(await shim.call('echo', { message: 'x' }), 'x');
+    refused(await shim.call('echo', { message: 'x' }));
+    for (let n = 0; n < 3; n++) {
+      const answer = shim.call('get', { message: 'same' });
+      const [approval] = await until(async () => {
+        const { stdout } = await place.ctl(['approvals', 'list', '--json']);
+        return stdout.includes('"PENDING"') && JSON.parse(stdout).filter((a) => a.state === 'PENDING');
+      }, { what: 'the approval is asked for', every: 50 });
+      assert.equal((await place.ctl(['approvals', 'approve', approval.short])).code, 0);
+      assertSaid(await answer, 'same');
+    }
+    assert.equal(backend.arrivals.length, 5);
+    assert.deepEqual(await place.query("SELECT key FROM limit_entry WHERE tick > 9223372036854775805"), [], 'no hold is left');
   });
 
   test('off by default; switched on while sessions run it counts from then on', async (t) => {

@@ -433,9 +433,12 @@ START_TEST(whoever_finds_it_late_holds_it_as_long_as_its_own_rules_said)
 	kit_set(&other, kit.folder);
 	other.hands = kit.hands;
 	kit_open(&other);
-	struct op op = { 0 };
-	store_reap(other.store, &op);
-	op_finish(other.store, &op);
+	struct job same;
+	job_init(&same, &other, NULL, 0);
+	same.terms = &hold_for_a_minute;
+	ck_assert_int_eq(job_commit(&same), COMMIT_AFTER_UNKNOWN); /* nobody had noticed before */
+	ck_assert_int_eq(same.obstacle.until_ms, HOUR);
+	job_release(&same);
 	kit_close(&other);
 	ck_assert_int_eq(commit_twin(&j, &hold_for_a_minute, &why), COMMIT_AFTER_UNKNOWN);
 	ck_assert_int_eq(why.until_ms, HOUR);
