@@ -53,13 +53,16 @@ enum era era_of_discover(const struct jsonrpc *answer)
 	return ERA_LEGACY;
 }
 
-/* Missing headers, a method that does not exist, params without the envelope: what a strict server finds wrong with initialize. */
-bool era_may_be_modern(const struct jsonrpc *refusal)
+/* Missing headers, a method that does not exist, params without the envelope: what a strict server finds wrong with initialize. A lax
+ * one agrees, to a revision that has no initialize. */
+bool era_may_be_modern(const struct jsonrpc *opened)
 {
 	static const int codes[] = { ERA_UNSUPPORTED, ERA_HEADER_MISMATCH, -32601, -32602, -32600 };
 
+	if (opened->kind == JSONRPC_RESULT)
+		return is_modern_revision(json_get(opened->result, "protocolVersion"));
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
-		if (code_of(refusal) == codes[i])
+		if (code_of(opened) == codes[i])
 			return true;
 	return false;
 }

@@ -25,5 +25,5 @@ struct json_value era_claim(const struct jsonrpc *m);
  * LEGACY: it is no modern answer, or names other revisions only. */
 enum era era_of_discover(const struct jsonrpc *answer);
 
-/* A refusal of initialize that a server of the modern era may have given: worth asking server/discover. */
-bool era_may_be_modern(const struct jsonrpc *refusal);
+/* An answer to initialize that a server of the modern era may have given: worth asking server/discover. */
+bool era_may_be_modern(const struct jsonrpc *opened);

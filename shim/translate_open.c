@@ -172,15 +172,13 @@ static void initialize_answered(struct passage *p, const struct jsonrpc *answer)
 {
 	bool is_worth_asking = may_ask(p->t) && era_may_be_modern(answer) && answer->root.text.len <= MAX_KEPT;
 
-	if (answer->kind == JSONRPC_RESULT) {
-		p->t->is_plain = true;
-		passage_tell(p, answer);
-	} else if (is_worth_asking) {
+	if (is_worth_asking) {
 		p->refusal = span_dup(answer->root.text);
 		p->next = PASSAGE_FINDING;
-	} else {
-		passage_tell(p, answer);
+		return;
 	}
+	p->t->is_plain = answer->kind == JSONRPC_RESULT;
+	passage_tell(p, answer);
 }
 
 static void initialize_over(struct passage *p, const struct delivery_end *end)

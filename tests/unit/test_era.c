@@ -75,6 +75,15 @@ START_TEST(only_some_refusals_of_initialize_are_worth_a_question)
 }
 END_TEST
 
+START_TEST(who_agrees_to_the_stateless_revision_is_worth_a_question)
+{
+	struct jsonrpc lax = read_line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2026-07-28\"}}");
+	ck_assert(era_may_be_modern(&lax));
+	struct jsonrpc older = read_line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-11-25\"}}");
+	ck_assert(!era_may_be_modern(&older));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("era");
@@ -83,6 +92,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_message_claims_the_revision_in_its_envelope);
 	tcase_add_test(t, an_answer_to_discover_tells_the_era);
 	tcase_add_test(t, only_some_refusals_of_initialize_are_worth_a_question);
+	tcase_add_test(t, who_agrees_to_the_stateless_revision_is_worth_a_question);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,5 +1,5 @@
 // conformance_client - the client that the official conformance suite starts: it reaches the suite's server through the shim, and uses all
-// that is there. node conformance_client.mjs URL
+// that is there. node conformance_client.mjs [legacy] URL
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,7 +22,7 @@ async function useAll(client) {
 }
 
 const filling = scenario.includes('defaults') ? { form: { applyDefaults: true }, content: {} } : {};
-const client = await connectSdk2(shimSdk2(place), { mode: version >= '2026' ? 'auto' : 'legacy', ...filling });
+const client = await connectSdk2(shimSdk2(place), { mode: version >= '2026' && process.argv[2] !== 'legacy' ? 'auto' : 'legacy', ...filling });
 try {
   await useAll(client);
 } finally {
