@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { approvalPlace, rulesFor } from '../lib/approvals.mjs';
 import { tool } from '../lib/backend.mjs';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
-import { suite } from '../lib/settings.mjs';
+import { scale, suite } from '../lib/settings.mjs';
 import { until } from '../lib/until.mjs';
 
 const bound = { message: 'hello', to: ['a', 'b'] };
@@ -76,6 +76,21 @@ describe('a call that needs a person', suite, () => {
     assert.match((await shim.call('publish', bound)).result.content[0].text, /still pending/);
     assert.notEqual((await person.asked()).id, asked.id);
     assert.equal(backend.arrivals.length, 0);
+  });
+
+  test('at real length: is answered before an unknown client gives up, and redeemed by the same call repeated', { skip: scale !== 'full' }, async (t) => {
+    const { person, open, backend } = await approvalPlace(t, { mode: 'auto' });
+    const shim = await open();
+    const from = performance.now();
+    const first = await shim.call('publish', bound, { within: 60_000 });
+    assert.ok(performance.now() - from > 40_000, 'it was held as long as the client bears it');
+    assert.match(first.result.content[0].text, /still pending/);
+    const second = shim.call('publish', bound, { within: 60_000 });
+    const asked = await person.asked();
+    await person.decide('approve', asked.short);
+    assertSaid(await second, 'hello');
+    assert.equal(backend.callsOf('publish').length, 1);
+    assert.deepEqual((await person.list('--all')).map((one) => [one.id, one.state]), [[asked.id, 'CONSUMED']]);
   });
 
   test('expires when nobody decides', async (t) => {
