@@ -85,19 +85,22 @@ describe('a process stopped at any place', { ...suite, skip: noFailpoints }, () 
 });
 
 describe('a commit that fails, the first, the second and so on', { ...suite, skip: noFailpoints }, () => {
-  for (let nth = 1; nth <= 8; nth++) {
-    test(`number ${nth}: nothing is forwarded unrecorded, every outcome is on record in the end, and it is well again`, async (t) => {
-      const world = await makeWorld(t);
-      await world.survivor();
-      const victim = await world.open('one', { env: { AEGIS_FAILPOINT: `turn.committing:${nth}=error` } });
-      for (let n = 0; n < 2; n++) {
-        const answer = await victim.call('limited');
-        if (!answer.result) assertRefused(answer, CODE.internal, { reason: 'store' });
-      }
-      await until(async () => (await victim.call('echo')).result, { what: `recovery${victim.shim.lastWords()}`, every: 50 });
-      await takeTheRest(world, victim, 0);
-      world.assertKept(await world.over());
-    });
+  for (const tool of ['limited', 'queued']) {
+    for (let nth = 1; nth <= 8; nth++) {
+      test(`number ${nth} of a ${tool} call: nothing is forwarded unrecorded, every outcome is on record in the end, and it is well again`, async (t) => {
+        const world = await makeWorld(t);
+        await world.survivor();
+        const victim = await world.open('one', { env: { AEGIS_FAILPOINT: `turn.committing:${nth}=error` } });
+        for (let n = 0; n < 2; n++) {
+          const answer = await victim.call(tool);
+          if (!answer.result) assertRefused(answer, CODE.internal, { reason: 'store' });
+        }
+        await until(async () => (await victim.call('echo')).result, { what: `recovery${victim.shim.lastWords()}`, every: 50 });
+        assert.equal((await world.first.call('queued')).verdict, 'done', 'nothing stands in the way of others');
+        await takeTheRest(world, victim, 0);
+        world.assertKept(await world.over());
+      });
+    }
   }
 });
 

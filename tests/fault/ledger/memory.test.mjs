@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { existsSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { plainBin, suite } from '../../lib/settings.mjs';
+import { plainBin, scale, suite } from '../../lib/settings.mjs';
+import { startShim } from '../../lib/shim.mjs';
 import { settled } from '../../lib/until.mjs';
 import { World } from './world.mjs';
 
@@ -28,10 +29,16 @@ function countdown(file) {
   };
 }
 
+const rules = { limits: [{ tool: 'limited', window_ms: 3_600_000, max_count: 100_000 }], queue: { tool: 'queued' } };
+const config = {
+  grant: 'rate_limits: { limited: {window: 1h, max_count: 100000}, queued: {window: 1h, max_count: 100000} }',
+  more: 'queue: { demo: { enabled: true, delay_min: 0s, delay_max: 0s, bypass_tools: [echo, limited] } }\n',
+};
+
 describe('an allocation that fails', { ...suite, skip: missing }, () => {
   for (const [whose, mayDie] of Object.entries({ own: true, sqlite: false, curl: false, other: true })) {
-    test(`the n-th of ${whose}: nothing is forwarded unrecorded, "not executed" is true, ${mayDie ? 'at worst the shim is gone' : 'and the session lives'}`, async (t) => {
-      const world = await World.make(t, { rules: { limits: [{ tool: 'limited', window_ms: 3_600_000, max_count: 100_000 }] }, config: { grant: 'rate_limits: { limited: {window: 1h, max_count: 100000} }' } });
+    for (const tool of ['limited', 'queued']) test(`the n-th of ${whose} in a ${tool} call: nothing is forwarded unrecorded, "not executed" is true, ${mayDie ? 'at worst the shim is gone' : 'and the session lives'}`, async (t) => {
+      const world = await World.make(t, { rules, config });
       const file = path.join(world.place.dir, 'countdown');
       const left = countdown(file);
       const options = { program: plainBin('aegis-shim'), env: { LD_PRELOAD: preload, FAILALLOC_FILE: file, FAILALLOC_OF: whose } };
@@ -41,10 +48,10 @@ describe('an allocation that fails', { ...suite, skip: missing }, () => {
         if (!client?.isAlive || client.shim.hasExited) {
           client = await world.open('one', options);
           client.shim.signals.add('SIGABRT');
-          await client.call('limited');
+          await client.call(tool);
         }
         left.set(n);
-        const answer = await client.call('limited');
+        const answer = await client.call(tool);
         const isOver = left.get() > 0;
         left.set(0);
         if (!answer) {
@@ -59,6 +66,29 @@ describe('an allocation that fails', { ...suite, skip: missing }, () => {
         assert.ok(n < 20_000, 'a call asks for memory a bounded number of times');
       }
       t.diagnostic(JSON.stringify(counts));
+      world.assertKept(await world.over());
+    });
+  }
+
+  for (const whose of ['own', 'sqlite', 'curl', 'other']) {
+    test(`of ${whose} between the start and the first answer: the same`, async (t) => {
+      const world = await World.make(t, { rules, config });
+      const file = path.join(world.place.dir, 'countdown');
+      const left = countdown(file);
+      const env = { LD_PRELOAD: preload, FAILALLOC_FILE: file, FAILALLOC_OF: whose };
+      let isOver = false;
+      for (let n = 1; !isOver; n = scale === 'full' ? n + 1 : Math.ceil(n * 1.5)) {
+        left.set(n);
+        const shim = startShim(world.place, { program: plainBin('aegis-shim'), env });
+        shim.signals.add('SIGABRT');
+        const opening = await shim.initialize().catch(() => null);
+        if (opening?.result) await world.adopt(shim, 'one').call('limited');
+        isOver = left.get() > 0;
+        left.set(0);
+        shim.letGo();
+        const { signal, code } = await settled(shim.exited, 'the end of the shim');
+        assert.ok(signal === 'SIGABRT' || signal === null, `${n}: ${signal} ${code}${shim.lastWords()}`);
+      }
       world.assertKept(await world.over());
     });
   }

@@ -159,7 +159,13 @@ export class World {
     const made = typeof this.shimOptions === 'function' ? this.shimOptions(agent) : this.shimOptions;
     let client;
     const shim = await openShim(this.place, { agent, onMessage: (m) => client?.heard(m), ...made, ...options });
-    client = new Client(this, shim, agent);
+    client = this.adopt(shim, agent);
+    return client;
+  }
+
+  /** A shim that was started elsewhere: its calls are in the ledger from here on. */
+  adopt(shim, agent) {
+    const client = new Client(this, shim, agent);
     this.clients.push(client);
     return client;
   }
