@@ -76,7 +76,7 @@ static const struct config_key backend_keys[] = {
 	  .words = WORDS("warn", "block", "allow"),
 	  .doc = "What happens when a tool's definition is no longer the one first seen." },
 	{ "max_body", CONFIG_SIZE, AT(max_body_bytes), .min = KIB, .max = 256 * MIB, .fallback = "10MiB",
-	  .doc = "Largest message, in both directions." },
+	  .doc = "Largest message, in both directions; a larger result is replaced by an error that says so." },
 	{ "cooldown_max", CONFIG_DURATION, AT(cooldown_max_ms), .min = 0, .max = DAY, .fallback = "10m",
 	  .doc = "Longest pause a Retry-After (429, 503) of the backend imposes on all agents; 429 without one: 10s. 0: none." },
 };
