@@ -5,8 +5,10 @@
 #include "domain/queue.h"
 #include "shim/call.h"
 #include "shim/shim.h"
+#include "store/bell.h"
 
 #define LOOK_MS  1000
+#define SELDOM   5                           /* times LOOK_MS, far from the front */
 #define PAUSE_MS 5
 
 /* ---- the rules ---------------------------------------------------------------------------------------------------------------------- */
@@ -118,29 +120,50 @@ static void look(struct loop_timer *t)
 	turn_mark(&c->shim->turn, c);
 }
 
-/* Never late: the loop's timers are a millisecond coarse, so the last one is waited for awake, once for each start. */
-static void look_in_us(struct call *c, int64_t us)
+static void rings(struct loop_source *s, short events)
 {
-	int64_t ms = us / 1000;
+	struct call *c = container_of(s, struct call, standing.bell);
 
-	loop_timer_set(c->shim->loop, &c->standing.look, ms < LOOK_MS ? ms : LOOK_MS);
+	(void)events;
+	bell_set(s->fd, BELL_NEVER);
+	turn_mark(&c->shim->turn, c);
+}
+
+/* The loop's timers are a millisecond coarse; the turn comes to the microsecond. */
+static void ring_in_us(struct call *c, int64_t us)
+{
+	struct loop_source *bell = &c->standing.bell;
+
+	if (bell->fd < 0) {
+		bell->fd = bell_open();
+		if (bell->fd < 0) {
+			loop_timer_set(c->shim->loop, &c->standing.look, us / 1000 + 1);
+			return;
+		}
+		loop_add(c->shim->loop, bell);
+	}
+	bell_set_us(bell->fd, us);
+}
+
+/* Far from the front there is less to see, and the one ahead is watched. */
+static int64_t interval_ms(const struct queue_place *p)
+{
+	if (p->position <= 2)
+		return LOOK_MS;
+	return LOOK_MS * (p->position < SELDOM ? p->position : SELDOM);
 }
 
 void standing_watch(struct call *c, const struct queue_place *p)
 {
 	struct standing *st = &c->standing;
-	unsigned seldom = p->position < 8 ? p->position : 8;
 
 	watch_ahead(c, p);
-	/* Besides what is watched: the further ahead, the more often somebody looks for the dead and the late. */
-	if (seldom > 0 && st->looks >= seldom) {
-		st->looks = 0;
-		st->must_reap = true;
-	}
-	if (st->was_beaten)
-		loop_timer_set(c->shim->loop, &st->look, PAUSE_MS);
-	else
-		look_in_us(c, p->ready_us >= 0 ? p->ready_us : LOOK_MS * 1000);
+	st->must_reap |= st->looks > 0 && p->ready_us != 0; /* for the dead nobody watches, and the late */
+	st->looks = 0;
+	st->interval_ms = interval_ms(p);
+	loop_timer_set(c->shim->loop, &st->look, st->was_beaten ? PAUSE_MS : st->interval_ms);
+	if (!st->was_beaten && p->ready_us >= 0 && p->ready_us <= st->interval_ms * 1000)
+		ring_in_us(c, p->ready_us);
 	st->was_beaten = false;
 }
 
@@ -150,8 +173,8 @@ void standing_note(struct call *c, const struct queue_place *p)
 	struct standing *st = &c->standing;
 	int64_t now_us = clock_mono_us(), gap_ms = st->looked_us ? (now_us - st->looked_us) / 1000 : 0;
 
-	if (gap_ms > 2 * LOOK_MS)
-		gap_ms = 2 * LOOK_MS;
+	if (gap_ms > 2 * st->interval_ms)
+		gap_ms = 2 * st->interval_ms;
 	if (gap_ms > 0 || !st->looked_us) {
 		st->waited_ms += gap_ms;
 		st->looked_us = now_us;
@@ -188,7 +211,9 @@ void standing_init(struct call *c)
 	struct standing *st = &c->standing;
 
 	*st = (struct standing){ 0 };
+	st->interval_ms = LOOK_MS;
 	loop_timer_init(&st->look, look);
+	st->bell = (struct loop_source){ .fd = -1, .want = want_input, .ready = rings };
 	for (size_t i = 0; i < ARRAY_LEN(st->watched); i++)
 		st->watched[i].source = (struct loop_source){ .fd = -1, .want = want_input, .ready = somebody_died };
 }
@@ -198,6 +223,8 @@ void standing_release(struct call *c)
 	struct standing *st = &c->standing;
 
 	loop_timer_clear(&st->look);
+	loop_remove(&st->bell);
+	close_fdp(&st->bell.fd);
 	for (size_t i = 0; i < ARRAY_LEN(st->watched); i++)
 		if (st->watched[i].number != 0)
 			unwatch(&st->watched[i]);

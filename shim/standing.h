@@ -18,6 +18,8 @@ struct standing {
 	struct queue_terms terms;            /* those its ticket was drawn by, or has been given since */
 	char approval[ID_SIZE];              /* that the ticket carries; "" = none */
 	struct loop_timer look;
+	int64_t interval_ms;                 /* between two looks */
+	struct loop_source bell;             /* its turn may have come */
 	struct standing_watch watched[QUEUE_AHEAD_MAX];
 	uint32_t not_watched;                /* the last that could not be */
 	uint32_t drawn_at;                   /* its position when it was looked at first; 0 = not yet */
@@ -42,7 +44,7 @@ void standing_release(struct call *c);       /* watches nobody, looks no more; a
 
 /* The place was read now: adds to waited_ms, and notes who ahead could start and does not. */
 void standing_note(struct call *c, const struct queue_place *p);
-/* Watches who is ahead; looks again when the turn may have come, in a second at the latest. */
+/* Watches who is ahead; looks again when the turn may have come, and besides: once a second at the front. */
 void standing_watch(struct call *c, const struct queue_place *p);
 
 /* The commit point said that it is not its turn; that its own agent's limit is full. It goes back to the queue. */

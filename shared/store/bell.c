@@ -14,15 +14,15 @@ int bell_open(void)
 	return bell;
 }
 
-void bell_set(int bell, int64_t in_ms)
+void bell_set_us(int bell, int64_t in_us)
 {
 	struct kevent off, on;
 
 	EV_SET(&off, 1, EVFILT_TIMER, EV_DELETE, 0, 0, NULL);
 	(void)kevent(bell, &off, 1, NULL, 0, NULL); /* ENOENT: it was silent */
-	if (in_ms == BELL_NEVER)
+	if (in_us == BELL_NEVER)
 		return;
-	EV_SET(&on, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS, in_ms * 1000000 + 1, NULL);
+	EV_SET(&on, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS, in_us * 1000 + 1, NULL);
 	(void)kevent(bell, &on, 1, NULL, 0, NULL);
 }
 #else
@@ -34,14 +34,19 @@ int bell_open(void)
 	return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 }
 
-void bell_set(int bell, int64_t in_ms)
+void bell_set_us(int bell, int64_t in_us)
 {
 	struct itimerspec when = { 0 }; /* all zero switches it off and forgets that it rang */
 
-	if (in_ms != BELL_NEVER) {
-		when.it_value.tv_sec = (time_t)(in_ms / 1000);
-		when.it_value.tv_nsec = (long)(in_ms % 1000) * 1000000 + 1;
+	if (in_us != BELL_NEVER) {
+		when.it_value.tv_sec = (time_t)(in_us / 1000000);
+		when.it_value.tv_nsec = (long)(in_us % 1000000) * 1000 + 1;
 	}
 	(void)timerfd_settime(bell, 0, &when, NULL);
 }
 #endif
+
+void bell_set(int bell, int64_t in_ms)
+{
+	bell_set_us(bell, in_ms == BELL_NEVER ? BELL_NEVER : in_ms * 1000);
+}

@@ -8,3 +8,4 @@
 
 int bell_open(void);                              /* -1 when there are no descriptors left; errno tells */
 void bell_set(int bell, int64_t in_ms);           /* silent until then */
+void bell_set_us(int bell, int64_t in_us);

@@ -183,6 +183,23 @@ static void copy_audit(struct repair *r)
 		tell_lost(r, "audit: what followed number %lld cannot be read", (long long)last);
 }
 
+/* What was carried over of the queues must fit together: a queue has all its slots, a busy slot its ticket and a running ticket its slot.
+ * What does not is dropped; who waits finds its ticket gone, and joins anew. */
+static void mend_queues(struct repair *r)
+{
+	static const char mend[] =
+		"DELETE FROM queue WHERE (SELECT count(*) FROM queue_slot AS s WHERE s.backend = queue.backend) < concurrency;"
+		"DELETE FROM queue_slot WHERE backend NOT IN (SELECT backend FROM queue);"
+		"DELETE FROM ticket WHERE backend NOT IN (SELECT backend FROM queue) OR (state = 'FORWARDING' AND NOT EXISTS"
+		" (SELECT 1 FROM queue_slot AS s WHERE s.backend = ticket.backend AND s.number = ticket.number));"
+		"UPDATE queue_slot SET number = NULL WHERE NOT EXISTS (SELECT 1 FROM ticket AS t WHERE t.backend ="
+		" queue_slot.backend AND t.number = queue_slot.number AND t.state = 'FORWARDING');"
+		"UPDATE queue SET next_number = max(next_number, (SELECT ifnull(max(number), 0) + 1 FROM ticket AS t"
+		" WHERE t.backend = queue.backend))";
+
+	db_fault(&r->made.db, db_exec(r->made.db.handle, mend));
+}
+
 static void carry_over(struct repair *r)
 {
 	static const struct {
@@ -198,6 +215,9 @@ static void carry_over(struct repair *r)
 		{ "unknown", "calls of unknown outcome: some cannot be read" },
 		{ "brake", "brakes: some cannot be read; aegisctl pause --list shows what is still paused" },
 		{ "cooldown", NULL },
+		{ "queue", "queues: some cannot be read; their next call starts without a delay" },
+		{ "queue_slot", "queues: some delays cannot be read; the next call may start without one" },
+		{ "ticket", "queues: some tickets cannot be read; their calls stand at the end" },
 	};
 	if (!r->old)
 		return;
@@ -205,6 +225,7 @@ static void carry_over(struct repair *r)
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		if (!copy_rows(r, tables[i].table, "") && tables[i].lost)
 			tell_lost(r, "%s", tables[i].lost);
+	mend_queues(r);
 }
 
 /* ---- making the new one ---- */

@@ -281,6 +281,16 @@ static void turn(struct bench *b)
 		peer_accept(b);
 }
 
+static void run_for_ms(struct bench *b, int ms)
+{
+	int64_t until = clock_mono_us() + ms * INT64_C(1000);
+
+	b->patience_ms = 10;
+	while (clock_mono_us() < until)
+		turn(b);
+	b->patience_ms = PATIENCE_MS;
+}
+
 static void start_shims(struct bench *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -358,8 +368,7 @@ static void kill_holder(struct bench *b)
 	while (b->took_n < b->want_n) {
 		struct shim *holder = &b->shims[b->held_by], *next = &b->shims[1 - b->held_by];
 		call(b, next);
-		for (int64_t until = clock_mono_us() + 50000; clock_mono_us() < until;)
-			(void)poll(NULL, 0, 5); /* it stands in the queue and watches */
+		run_for_ms(b, 100); /* it stands in the queue and watches */
 		b->held = NULL;
 		b->ended_us = clock_mono_us();
 		holder->is_dead = true;
@@ -397,9 +406,7 @@ static double idle_percent(struct bench *b)
 	start_shims(b, MAX_SHIMS);
 	for (size_t i = 0; i < MAX_SHIMS; i++)
 		call(b, &b->shims[i]);
-	b->patience_ms = 100;
-	for (int64_t until = clock_mono_us() + 3000000; clock_mono_us() < until;)
-		turn(b);
+	run_for_ms(b, 3000);
 	for (size_t i = 0; i < MAX_SHIMS; i++)
 		before += cpu_us_of(&b->shims[i]);
 	sleep(IDLE_S);

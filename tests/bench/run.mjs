@@ -92,6 +92,14 @@ function measureStore([mode, n, a, b]) {
   return JSON.parse(execFileSync(program('bench_store'), [mode, ...args].map(String), { encoding: 'utf8', timeout: 600_000, stdio: ['ignore', 'pipe', 'inherit'] }));
 }
 
+/** The queue among real shims; bench_queue is the backend itself. */
+function measureQueue(round) {
+  const folder = join(work, `queue-${round}`);
+  mkdirSync(folder, { mode: 0o700 });
+  const args = [program('aegis-shim'), folder, Math.max(100, Math.round(1000 * scale))];
+  return JSON.parse(execFileSync(program('bench_queue'), args.map(String), { encoding: 'utf8', timeout: 600_000, stdio: ['ignore', 'pipe', 'inherit'] }));
+}
+
 function fsyncUs() {
   mkdirSync(work, { recursive: true });
   const fd = openSync(join(work, 'fsync'), 'w');
@@ -147,6 +155,8 @@ async function runAll() {
         say(`round ${round}/${rounds}: ${storeKey(entry)}`);
         note(storeKey(entry), measureStore(entry));
       }
+      say(`round ${round}/${rounds}: queue`);
+      note('queue', measureQueue(round));
       note('fsync', fsyncUs());
     }
   } finally {
@@ -194,6 +204,11 @@ function budget(f) {
     rows.push([`32 writers, ${how}: longest wait`, `${w.longest_ms} ms`, `<= ${most} ms`, w.longest_ms <= most]);
     rows.push([`32 writers, ${how}: least against most`, w.fairness.toFixed(2), '>= 0.9', w.fairness >= 0.9]);
   }
+  const ms = (what, value, most) => rows.push([what, `${value.toFixed(2)} ms`, `< ${most} ms`, value < most]);
+  ms('queue hand-over without a delay, p99', f.queue.hand_over_p99_ms, 1);
+  ms('queue hand-over beyond the configured delay, p99', f.queue.delayed_p99_ms, 1);
+  ms('queue hand-over after SIGKILL of the holder, p99', f.queue.killed_p99_ms, 5);
+  rows.push(['32 waiters, of a core', `${f.queue.idle_32_percent.toFixed(3)} %`, '< 0.2 %', f.queue.idle_32_percent < 0.2]);
   rows.push(['exit after stdin closes', `${f['free.start.shim'].exit_ms.toFixed(1)} ms`, '<= 5 ms', f['free.start.shim'].exit_ms <= 5]);
   return rows;
 }

@@ -1,4 +1,6 @@
 /* The queue of a backend: order, slots and their delays, parked places. One process under clocks the test moves. */
+#include <fcntl.h>
+#include <unistd.h>
 #include "unit/queue_kit.h"
 
 static const struct queue_terms calm = { 50, 1, MINUTE, 10 * MINUTE };
@@ -459,6 +461,48 @@ START_TEST(a_list_says_how_everybody_stands)
 }
 END_TEST
 
+/* ---- repair ---- */
+
+/* The page of a table that is no queue's. */
+static void damage(void)
+{
+	CLEANUP(free_charp) char *database = kit_path(&kit, "aegis.db");
+	char page[4096];
+
+	kit_sql(&kit, "PRAGMA journal_mode=DELETE");
+	int64_t number = file_number(&kit, "SELECT rootpage FROM sqlite_schema WHERE name = 'limit_window'");
+	memset(page, 0xff, sizeof(page));
+	CLEANUP(close_fdp) int fd = open(database, O_WRONLY);
+	ck_assert_int_eq(pwrite(fd, page, sizeof(page), (number - 1) * (off_t)sizeof(page)), sizeof(page));
+}
+
+START_TEST(a_repaired_database_knows_delays_and_numbers)
+{
+	struct buf lost;
+	struct caller *a = enter_new(&calm), *b = enter_new(&calm);
+
+	ck_assert_int_eq(start(a), COMMITTED);
+	finish(a);
+	ck_assert_int_eq(start(b), COMMIT_NOT_FIRST);
+	kit_close(&kit);
+	damage();
+	buf_init(&lost, 16384);
+	ck_assert_int_eq(store_repair(kit.folder, &lost, &kit.why), OK);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM ticket"), 1);
+	kit_open(&kit);
+	struct caller c;
+	caller_init(&c, 200, &(struct limit){ "other", SECOND, 9 });
+	hands_move(&kit.hands, 10 * SECOND); /* every window is full for its length */
+	ck_assert_int_eq(enter(&c, &calm), HELD_QUEUED);
+	ck_assert_uint_eq(c.ticket, 3);
+	ck_assert_int_gt(ready_ms(&c), 40 * SECOND);
+	buf_release(&lost);
+	job_release(&c.job);
+	gone(a);
+	gone(b);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("store_queue");
@@ -489,6 +533,7 @@ Suite *suite(void)
 	tcase_add_test(t, one_aside_lets_others_past_and_keeps_its_number);
 	tcase_add_test(t, a_braked_head_lets_others_past_and_has_its_turn_when_the_brake_goes);
 	tcase_add_test(t, a_list_says_how_everybody_stands);
+	tcase_add_test(t, a_repaired_database_knows_delays_and_numbers);
 	suite_add_tcase(s, t);
 	return s;
 }
