@@ -3,6 +3,8 @@
 #include "base/failpoint.h"
 #include "base/xalloc.h"
 
+#define KEPT_MS        (90LL * 24 * HOUR_MS)
+#define FORGET_AT_ONCE 16
 #define HOUR_MS        (3600 * 1000LL)
 #define EXPIRE_AT_ONCE 256                   /* a backlog goes on with the next touch */
 
@@ -255,6 +257,18 @@ static void put_row(struct store *s, const struct hold *h, const char *name)
 			num(ask->redeem_ms), text_of(buf_span(&keys))));
 }
 
+/* What is over is kept for whoever looks back; the audit has its own copy of who decided. Ids begin with the wall time. */
+static void forget_old(struct store *s)
+{
+	char before[ID_SIZE], id[ID_SIZE];
+
+	snprintf(before, sizeof(before), "%012llx", (unsigned long long)(s->now.wall_ms - KEPT_MS));
+	for (int n = 0; n < FORGET_AT_ONCE && find_id(s, SQL_APPROVAL_OLD, id, BIND(text(before))); n++) {
+		db_run(&s->db, SQL_VOTE_DROP, BIND(text(id)));
+		db_run(&s->db, SQL_APPROVAL_DROP, BIND(text(id)));
+	}
+}
+
 static enum hold_answer ask(struct store *s, struct hold *h)
 {
 	char name[sizeof(((struct approval *)0)->short_id)];
@@ -270,6 +284,7 @@ static enum hold_answer ask(struct store *s, struct hold *h)
 	find_name(s, name);
 	put_row(s, h, name);
 	FAILPOINT(APPROVAL_ASKED);
+	forget_old(s);
 	CLEANUP(asked_release) struct asked k = asked_find(s, h->approval, false);
 	if (k.is_there)
 		asked_testify(s, &k, &(struct testimony){ .verdict = "asked", .state = APPROVAL_PENDING });

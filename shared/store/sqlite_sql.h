@@ -142,6 +142,9 @@
 	SQL(APPROVAL_FREEZE, "UPDATE approval SET frozen_tick = ?2 WHERE id = ?1 AND frozen_tick IS NULL")                        \
 	SQL(APPROVAL_THAW,   "UPDATE approval SET expires_tick = expires_tick + ?2 - frozen_tick, frozen_tick = NULL"             \
 	                     " WHERE id = ?1 AND frozen_tick IS NOT NULL")                                                        \
+	SQL(APPROVAL_OLD,    "SELECT id FROM approval WHERE id < ?1 AND state NOT IN ('PENDING','APPROVED') ORDER BY id LIMIT 1")  \
+	SQL(APPROVAL_DROP,   "DELETE FROM approval WHERE id = ?1")                                                              \
+	SQL(VOTE_DROP,       "DELETE FROM approval_vote WHERE approval = ?1")                                                   \
 	SQL(WAITER_PUT,      "INSERT INTO approval_waiter (approval, call, owner, joined_tick) VALUES (?1,?2,?3,?4)"              \
 	                     " ON CONFLICT DO NOTHING")                                                                           \
 	SQL(WAITER_DROP,     "DELETE FROM approval_waiter WHERE approval = ?1 AND call = ?2")                                     \

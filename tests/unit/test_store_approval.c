@@ -407,6 +407,22 @@ START_TEST(a_brake_stops_the_clock)
 }
 END_TEST
 
+START_TEST(what_is_long_over_is_forgotten)
+{
+	ck_assert_int_eq(asker_hold(&a), HELD_ASKED);
+	ck_assert_int_eq(reject(a.approval), VOTE_DECIDED);
+	hands_move(&kit.hands, 89 * 24 * HOUR);
+	b.job.facts.args_hash[0] = 1;
+	ck_assert_int_eq(asker_hold(&b), HELD_ASKED);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM approval"), 2);
+	ck_assert_int_eq(cancel_on(&kit, b.approval, "carol"), VOTE_DECIDED);
+	hands_move(&kit.hands, 2 * 24 * HOUR);
+	ck_assert_int_eq(asker_hold(&b), HELD_ASKED);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM approval"), 2);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM approval_vote"), 0);
+}
+END_TEST
+
 /* ---- who waits ---- */
 
 START_TEST(a_released_call_only_lets_go)
@@ -444,6 +460,7 @@ Suite *suite(void)
 	tcase_add_test(t, an_undecided_one_expires_and_so_does_an_unused_one);
 	tcase_add_test(t, an_approval_that_a_ticket_carries_does_not_expire);
 	tcase_add_test(t, a_brake_stops_the_clock);
+	tcase_add_test(t, what_is_long_over_is_forgotten);
 	tcase_add_test(t, a_released_call_only_lets_go);
 	suite_add_tcase(s, t);
 	return s;
