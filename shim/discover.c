@@ -8,6 +8,7 @@
 #include "shim/shim.h"
 
 #define PATIENCE_MS 500                  /* clients wait about 2.5 s before they fall back by themselves; they start their turn meanwhile */
+#define MAX_LOOKS   20                   /* at a child that has not yet read the question: patience begins when it has */
 #define ANSWER_MS   30000                /* a late answer still tells the era; a child may have to be installed first (npx) */
 #define LINE_CAP    4096
 
@@ -20,6 +21,8 @@ struct probe {
 	struct delivery delivery;
 	struct loop_timer patience;
 	bool is_answered, is_said;
+	bool is_unread;                      /* the child was still starting when patience was over */
+	unsigned looks;
 };
 
 /* HTTP+SSE is older than all this, and a question would open a session. */
@@ -76,8 +79,15 @@ static void say(struct probe *b, const struct jsonrpc *answer)
 static void out_of_patience(struct loop_timer *t)
 {
 	struct probe *b = container_of(t, struct probe, patience);
+	struct part *p = b->discover->part;
+	bool was_unread = b->is_unread;
 
-	log_info("discover.slow", "backend=%s: answered for as a server of the older revisions", b->discover->part->name);
+	b->is_unread = !upstream_has_read(p->upstream);
+	if ((b->is_unread || was_unread) && ++b->looks < MAX_LOOKS) {
+		loop_timer_set(p->shim->loop, t, PATIENCE_MS);
+		return;
+	}
+	log_info("discover.slow", "backend=%s: answered for as a server of the older revisions", p->name);
 	say(b, NULL);
 }
 

@@ -35,7 +35,7 @@ static bool may_be_modern(const struct merge *m)
 	for_each_member(b, m)
 		if (b->is_hopeless)
 			return false;
-	return !m->is_older && (m->is_modern || m->phase != MERGE_OPEN);
+	return m->is_modern || m->phase != MERGE_OPEN;
 }
 
 void merge_discover(struct merge *m, const struct jsonrpc *rpc)
@@ -68,7 +68,7 @@ static void ask(struct merge *m, const struct jsonrpc *rpc)
 
 bool merge_holds_for_era(struct merge *m, const struct jsonrpc *rpc)
 {
-	if (m->phase != MERGE_NEW || rpc->kind != JSONRPC_REQUEST || era_claim(rpc).kind == JSON_NONE || !may_be_modern(m))
+	if (m->phase != MERGE_NEW || rpc->kind != JSONRPC_REQUEST || era_claim(rpc).kind == JSON_NONE || m->is_older || !may_be_modern(m))
 		return false;
 	ask(m, rpc);
 	return true;
@@ -134,6 +134,7 @@ static void say(struct merge *m, struct json_value id)
 static void open_all(struct merge *m)
 {
 	m->is_modern = true;
+	m->is_older = false;
 	m->phase = MERGE_OPEN;
 	for_each_member(b, m) {
 		b->phase = MEMBER_OPEN;

@@ -477,7 +477,12 @@ void translate_find_era(struct upstream *u, struct era_question *q)
 	open_find(of(u), q);
 }
 
-static const struct upstream_kind translated = { NULL, release, send_in_turn, cancel, resume, end };
+static bool has_read(const struct upstream *base)
+{
+	return upstream_has_read(container_of(base, const struct translator, base)->inner);
+}
+
+static const struct upstream_kind translated = { NULL, release, send_in_turn, cancel, resume, end, has_read };
 
 enum err translate_new(const struct upstream_options *o, const struct upstream_kind *transport, struct upstream **out, struct problem *why)
 {

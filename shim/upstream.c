@@ -42,6 +42,11 @@ void upstream_resume(struct upstream *u)
 	u->kind->resume(u);
 }
 
+bool upstream_has_read(const struct upstream *u)
+{
+	return !u->kind->has_read || u->kind->has_read(u);
+}
+
 void upstream_find_era(struct upstream *u, struct era_question *q)
 {
 	translate_find_era(u, q);

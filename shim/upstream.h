@@ -73,6 +73,8 @@ void upstream_send(struct upstream *u, struct delivery *d);
  * notifications/cancelled that names it: that one is taken, not posted. */
 void upstream_cancel(struct upstream *u, struct delivery *d);
 void upstream_resume(struct upstream *u);
+/* False: not all that was sent is read by the backend's process, which may still be starting. */
+bool upstream_has_read(const struct upstream *u);
 
 struct era_question {
 	void (*told)(struct era_question *q, enum era era);   /* once, from loop_turn; UNKNOWN: it could not be asked */

@@ -399,4 +399,4 @@ static enum err new(const struct upstream_options *o, struct upstream **out, str
 	return OK;
 }
 
-const struct upstream_kind upstream_http = { new, release, send_in_turn, cancel, resume, end };
+const struct upstream_kind upstream_http = { new, release, send_in_turn, cancel, resume, end, NULL };

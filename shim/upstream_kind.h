@@ -9,6 +9,7 @@ struct upstream_kind {
 	void (*cancel)(struct upstream *u, struct delivery *d);
 	void (*resume)(struct upstream *u);
 	void (*end)(struct upstream *u, int64_t budget_ms, void (*ended)(void *arg), void *arg);
+	bool (*has_read)(const struct upstream *u);      /* NULL: cannot be told, counts as yes */
 };
 
 struct upstream {                 /* first member of each transport's own struct */

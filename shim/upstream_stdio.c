@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -383,4 +384,17 @@ static enum err new(const struct upstream_options *o, struct upstream **out, str
 	return OK;
 }
 
-const struct upstream_kind upstream_stdio = { new, release, send_in_turn, cancel, resume, end };
+/* Bytes that still lie in the pipe nobody has read. Where the kernel does not say, they count as read. */
+static bool has_read(const struct upstream *base)
+{
+	const struct stdio_upstream *u = (const struct stdio_upstream *)base;
+	int unread = 0;
+
+	if (u->phase == STDIO_FAILED)
+		return true;
+	if (u->phase != STDIO_UP || u->written > 0 || u->waiting_n > 0)
+		return false;
+	return ioctl(u->child.to, FIONREAD, &unread) != 0 || unread == 0;
+}
+
+const struct upstream_kind upstream_stdio = { new, release, send_in_turn, cancel, resume, end, has_read };

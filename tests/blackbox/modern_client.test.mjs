@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
-import { modern, needsInput, retry } from '../lib/modern_client.mjs';
+import { discover, modern, needsInput, retry } from '../lib/modern_client.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { root, suite } from '../lib/settings.mjs';
 import { openShim, startShim } from '../lib/shim.mjs';
@@ -17,7 +17,7 @@ async function setUp(t, { rules = {}, tools = ['echo', 'other', 'secret', 'wörk
   const place = makePlace(t, simpleRules(backend.url, rules));
   const shim = startShim(place);
   const c = modern(shim);
-  const discovered = await c.ask('server/discover');
+  const discovered = await discover(c);
   return { backend, place, shim, discovered, ...c };
 }
 
@@ -72,6 +72,13 @@ describe('a modern client, an older child', suite, () => {
       assertSaid(await shim.call('echo', { message: 'x' }), 'x');
     });
   }
+
+  test('a child of this revision that takes its time to start is waited for', async (t) => {
+    const place = makePlace(t);
+    place.writeRules(simpleRules([process.execPath, server, path.join(place.dir, 'log'), 'modern', 'starts-slowly']));
+    const { result } = await modern(startShim(place)).ask('server/discover');
+    assert.deepEqual(result?.supportedVersions, [REVISION]);
+  });
 
   test('one that ends again and again is not started for ever', async (t) => {
     const place = makePlace(t);

@@ -7,7 +7,7 @@ import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { Person, rulesFor } from '../lib/approvals.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
-import { elicitation, modern, needsInput, retry } from '../lib/modern_client.mjs';
+import { discover, elicitation, modern, needsInput, retry } from '../lib/modern_client.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { startShim } from '../lib/shim.mjs';
@@ -75,7 +75,7 @@ describe('eras that do not fit', suite, () => {
 
   test('a revision nobody speaks is refused with those spoken', async (t) => {
     const { ask, call, backend } = await setUp(t);
-    await ask('server/discover');
+    await discover({ ask });
     for (const answer of [await call('echo', {}, { meta: { [`${KEY}protocolVersion`]: '2020-01-01' } }), await ask('server/discover', { _meta: { [`${KEY}protocolVersion`]: 7 } })]) {
       assert.equal(answer.error?.code, -32022, answer.line);
       assert.deepEqual(answer.error.data.supported, [REVISION]);
@@ -111,7 +111,7 @@ describe('eras that do not fit', suite, () => {
 
   test('server/discover alone leaves no trace in the state folder', async (t) => {
     const { ask, shim, place } = await setUp(t);
-    assert.ok((await ask('server/discover')).result);
+    await discover({ ask });
     assert.equal((await shim.end()).code, 0);
     assert.equal(existsSync(place.db), false);
   });

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
-import { modern, needsInput, retry } from '../lib/modern_client.mjs';
+import { discover, modern, needsInput, retry } from '../lib/modern_client.mjs';
 import { makePlace } from '../lib/place.mjs';
 import { suite } from '../lib/settings.mjs';
 import { rules } from '../lib/several.mjs';
@@ -38,7 +38,7 @@ function listens(backend) {
 describe('several modern backends', suite, () => {
   test('server/discover is one answer for all; lists are merged, complete and private', async (t) => {
     const { ask, call, red, blue } = await setUp(t, { grants: { blue: 'tool_denylist: [secret]' } });
-    const { result } = await ask('server/discover', {}, { id: 'server-discover-probe-1' });
+    const { result } = await discover({ ask });
     assert.deepEqual(result.supportedVersions, [REVISION]);
     assert.deepEqual([result.resultType, result.cacheScope, result.ttlMs], ['complete', 'private', 0]);
     assert.equal(result._meta[`${KEY}serverInfo`].name, 'aegis (red, blue)');

@@ -1,10 +1,17 @@
 // modern_client - what a client of 2026-07-28 says to a shim: every request with its envelope, and no handshake.
 import { envelope } from './modern_backend.mjs';
+import { until } from './until.mjs';
 
 export const modern = (shim) => ({
   ask: (method, params = {}, options) => shim.request(method, { ...params, _meta: { ...envelope(), ...params._meta } }, options),
   call: (name, args = {}, more = {}, options) => shim.request('tools/call', { name, arguments: args, ...more, _meta: envelope(more.meta) }, options),
 });
+
+/** server/discover until it is answered: a backend on a busy machine may be too slow for the client's patience at first. */
+export const discover = (c, options) => until(async () => {
+  const answer = await c.ask('server/discover', {}, options);
+  return answer.result && answer;
+}, { what: 'an answer to server/discover' });
 
 export const elicitation = { method: 'elicitation/create', params: { message: 'Who?', requestedSchema: { type: 'object' } } };
 

@@ -59,6 +59,9 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   if (m.method === undefined) return note(`answer ${JSON.stringify(m)}`);
   note(m.method === 'notifications/cancelled' ? `${m.method} ${JSON.stringify(m.params)}` : m.method);
   if (has(`ignores-${m.method}`)) return undefined;
+  if (m.method === 'server/discover' && has('modern')) {
+    return say({ id: m.id, result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ttlMs: 0, cacheScope: 'public' } });
+  }
   if (m.method === 'initialize') {
     return say({ id: m.id, result: { protocolVersion: m.params.protocolVersion, capabilities: has('announces') ? { tools: { listChanged: true }, prompts: {}, resources: { listChanged: true, subscribe: true } } : { tools: {} }, serverInfo: { name: 'stdio', version: '1' } } });
   }
