@@ -136,8 +136,10 @@ bool progress_beat(struct call *c, const char *message)
 {
 	CLEANUP(buf_release) struct buf key = { 0 }, line = { 0 };
 	struct token *t = token_key(token_of(c), &key) ? token_open(c, buf_span(&key)) : NULL;
-	double value = t ? progress_above(t->last) : INFINITY;
 
+	if (!t)
+		return false;
+	double value = progress_above(t->last);
 	buf_init(&line, LINE_CAP);
 	if (!isfinite(value) || !write_beat(token_of(c), value, message, &line))
 		return false;
