@@ -7,11 +7,16 @@ whether the terminal is as it was: {"code": .., "signal": .., "restored": ..}. O
 import fcntl, json, os, pty, select, signal, struct, sys, termios
 
 rows, columns, argv = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+go, tell = os.pipe()
 pid, master = pty.fork()
 if pid == 0:
+    os.read(go, 1)                      # the terminal is as it shall be
+    os.close(go)
+    os.close(tell)
     os.execvp(argv[0], argv)
 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 before = termios.tcgetattr(master)
+os.write(tell, b'.')
 ended, open_in = None, True
 while True:
     ready, _, _ = select.select([master] + ([0] if open_in else []), [], [], 0.05)
