@@ -201,7 +201,7 @@ agents: { one: { display_name: One, backends: { a: { allowed: true }, b: { allow
 
   test('an aegisctl that is killed has paused, or has not, and the audit says which', { skip: noFailpoints }, async (t) => {
     const { place } = await setUp(t);
-    for (const [at, is] of [['brake.set', false], ['turn.committed', true]]) {
+    for (const [at, is] of [['brake/set', false], ['turn/committed', true]]) {
       const ran = await place.ctl(['pause', '--agent', 'one'], { env: { ...place.env, AEGIS_FAILPOINT: `${at}=kill` } });
       assert.equal(ran.signal, 'SIGKILL', `${at}: ${ran.stderr}`);
       assert.equal((await paused(place)).length, is ? 1 : 0, at);

@@ -410,7 +410,7 @@ describe('a deferral that is not on record yet', suite, () => {
     const answer = shim.call('publish', {}, { id: 'x', within: 60_000 * patience });
     const [one] = await pending(all.place);
     const letGo = await holdGate({ place: all.place, t });
-    await until(() => readFileSync(log, 'utf8').includes('finish.releasing'), { what: 'the deferral waiting for the gate' });
+    await until(() => readFileSync(log, 'utf8').includes('finish/releasing'), { what: 'the deferral waiting for the gate' });
     return { ...all, shim, answer, one, letGo };
   }
 

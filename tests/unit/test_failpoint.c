@@ -12,24 +12,24 @@ enum end { ENDED = 0, FAILED_ONCE = 1, KILLED = -SIGKILL, STOPPED = -SIGSTOP, AB
 
 static const struct {
 	const char *what;
-	int times; /* so often "turn.committing" is reached */
+	int times; /* so often "turn/committing" is reached */
 	int end;
 } cases[] = {
 	{ "", 3, ENDED },
-	{ "turn.committing=kill", 1, KILLED },
-	{ "turn.committing:3=kill", 2, ENDED },
-	{ "turn.committing:3=kill", 3, KILLED },
-	{ "turn.begun=kill", 3, ENDED },
-	{ "turn.committing=stop", 1, STOPPED },
-	{ "turn.committing=error", 3, FAILED_ONCE },
-	{ "turn.committing:2=error", 3, FAILED_ONCE },
-	{ "turn.committing:2+=error", 4, 3 },
-	{ "turn.committing=delay/1", 1, ENDED },
-	{ "turn.committing=delay/1,turn.committing:2=kill", 2, KILLED },
-	{ "turn.comitting=kill", 1, ABORTED },
-	{ "turn.committing=kil", 1, ABORTED },
-	{ "turn.committing", 1, ABORTED },
-	{ "turn.committing:x=kill", 1, ABORTED },
+	{ "turn/committing=kill", 1, KILLED },
+	{ "turn/committing:3=kill", 2, ENDED },
+	{ "turn/committing:3=kill", 3, KILLED },
+	{ "turn/begun=kill", 3, ENDED },
+	{ "turn/committing=stop", 1, STOPPED },
+	{ "turn/committing=error", 3, FAILED_ONCE },
+	{ "turn/committing:2=error", 3, FAILED_ONCE },
+	{ "turn/committing:2+=error", 4, 3 },
+	{ "turn/committing=delay/1", 1, ENDED },
+	{ "turn/committing=delay/1,turn/committing:2=kill", 2, KILLED },
+	{ "turn/comitting=kill", 1, ABORTED },
+	{ "turn/committing=kil", 1, ABORTED },
+	{ "turn/committing", 1, ABORTED },
+	{ "turn/committing:x=kill", 1, ABORTED },
 };
 
 static _Noreturn void be_the_child(const char *what, int times)
@@ -71,7 +71,7 @@ END_TEST
 #else
 START_TEST(only_what_is_armed_happens)
 {
-	setenv("AEGIS_FAILPOINT", "turn.committing=kill", 1);
+	setenv("AEGIS_FAILPOINT", "turn/committing=kill", 1);
 	FAILPOINT(TURN_COMMITTING);
 	ck_assert(!FAILPOINT_FAILS(TURN_COMMITTING));
 }

@@ -59,8 +59,8 @@ describe('a crash at each labelled place: at most one effect, the promises hold,
   }
 });
 
-const insideGate = ['gate.taken', 'turn.begun', 'commit.flight', 'turn.committing', 'turn.committed', 'settle.uses'];
-const elsewhere = ['turn.telling', 'forward.told', 'forward.prereq', 'forward.answered', 'wal.sync', 'gate.lined'];
+const insideGate = ['gate/taken', 'turn/begun', 'commit/flight', 'turn/committing', 'turn/committed', 'settle/uses'];
+const elsewhere = ['turn/telling', 'forward/told', 'forward/prereq', 'forward/answered', 'wal/sync', 'gate/lined'];
 
 describe('a process stopped at any place', { ...suite, skip: noFailpoints }, () => {
   for (const { name, reach } of reachable.filter((p) => !['repair', 'pause', 'settle', 'vote'].includes(p.way) && (scale === 'full' || [...insideGate, ...elsewhere].includes(p.name)))) {
@@ -90,7 +90,7 @@ describe('a commit that fails, the first, the second and so on', { ...suite, ski
       test(`number ${nth} of a ${tool} call: nothing is forwarded unrecorded, every outcome is on record in the end, and it is well again`, async (t) => {
         const world = await makeWorld(t);
         await world.survivor();
-        const victim = await world.open('one', { env: { AEGIS_FAILPOINT: `turn.committing:${nth}=error` } });
+        const victim = await world.open('one', { env: { AEGIS_FAILPOINT: `turn/committing:${nth}=error` } });
         for (let n = 0; n < 2; n++) {
           const answer = await victim.call(tool);
           if (!answer.result) assertRefused(answer, CODE.internal, { reason: 'store' });

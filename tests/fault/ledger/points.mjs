@@ -69,7 +69,7 @@ const scenarios = {
   /** The first byte is late: the store is asked whether the flight is still ours. */
   async late(world, env) {
     await world.survivor();
-    return one(world, { AEGIS_FAILPOINT: `forward.launched=delay/80,${env.AEGIS_FAILPOINT}` });
+    return one(world, { AEGIS_FAILPOINT: `forward/launched=delay/80,${env.AEGIS_FAILPOINT}` });
   },
 
   /** The gate is taken: the victim stands in line, and wins when it is free. */
@@ -80,7 +80,7 @@ const scenarios = {
     await victim.call('echo');
     const letGo = await holdGate(world);
     const answer = victim.call('limited');
-    await until(() => victim.shim.hasExited || victim.isStandingStill() || readFileSync(log, 'utf8').includes('gate.lined'), { what: 'the victim in line' });
+    await until(() => victim.shim.hasExited || victim.isStandingStill() || readFileSync(log, 'utf8').includes('gate/lined'), { what: 'the victim in line' });
     await letGo();
     return { victim, answer };
   },
