@@ -141,6 +141,15 @@ describe('what passes', suite, () => {
     await until(async () => (await call('echo', { message: 'x' })).result?.content[0].text === 'x', { what: 'an answer' });
   });
 
+  test('a backend that has too many asking at first is asked again', async (t) => {
+    const { backend, call } = await setUp(t);
+    const before = { ...backend.onMethod };
+    for (const method of ['server/discover', 'tools/list']) backend.onMethod[method] = (x) => x.send(429);
+    assertRefused(await call('echo'), CODE.unreachable);
+    Object.assign(backend.onMethod, before);
+    await until(async () => (await call('echo', { message: 'x' })).result?.content[0].text === 'x', { what: 'an answer' });
+  });
+
   test('a backend of this revision alone that is slow to say so is translated for a client that fell back', async (t) => {
     const { backend, ask, shim } = await setUp(t);
     const discover = backend.onMethod['server/discover'];
