@@ -296,6 +296,7 @@ enum hold_answer approval_hold(struct store *s, struct hold *h)
 	const struct call_facts *f = h->call;
 
 	h->retry_after_ms = -1;
+	(void)reap(s); /* a ticket whose owner is dead, or whose time is over, keeps no approval alive */
 	approvals_expire(s);
 	CLEANUP(asked_release)
 	struct asked k = asked_get(s, SQL_APPROVAL_OF_CALL,

@@ -155,7 +155,7 @@ describe('queue', suite, () => {
   });
 
   test('a stopped process is passed over after stall_timeout and stands at the end when it goes on', async (t) => {
-    const line = await startLine(t, `${QUICK}, stall_timeout: 1s`);
+    const line = await startLine(t, `${QUICK}, stall_timeout: 3s`);
     line.hold();
     const [runs, stops, goesOn] = [await line.open('one'), await line.open('two'), await line.open('one')];
     const first = await line.join(runs, { n: 0 });
@@ -187,14 +187,13 @@ describe('queue', suite, () => {
     assert.ok(result._meta['aegis/retry_after_ms'] > 0, JSON.stringify(result._meta));
     assert.match(result.content[0].text, /NOT been executed/);
     assert.deepEqual((await line.rows()).map((r) => r.state), ['PARKED']);
-    void other.call('publish', { n: 2 }).catch(() => {});
+    void other.call('publish', { n: 2 }).catch(() => {});        // may go first: a parked call blocks nobody
     let answer;
     await until(async () => {
       answer = await shim.call('publish', { n: 1 });
       return answer.result?.isError === undefined;
     }, { what: 'its turn', every: 100 });
     assertSaid(answer, 'done');
-    assert.deepEqual(line.order.slice(0, 2), [0, 1]);
     assert.equal(line.order.filter((n) => n === 1).length, 1);
   });
 
