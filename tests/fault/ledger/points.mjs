@@ -257,7 +257,10 @@ const ways = {
   repair: ['REPAIR_MADE', 'REPAIR_ASIDE', 'REPAIR_PLACED'],
 };
 
+/** Not the first time, for that comes too early. */
+const nth = { reload: ':2' };
+
 /** [{id, name, way, reach}]: reach(world, action) -> {victim, answer}, or {ctl, mend}: aegisctl died, and mend does what it was to do. */
 export const reachable = Object.entries(ways).flatMap(([way, ids]) => ids.map((id) => ({
-  id, name: points[id], way, reach: (world, action, nth = '') => scenarios[way](world, arm(points[id] + nth, action)),
+  id, name: points[id], way, reach: (world, action) => scenarios[way](world, arm(points[id] + (nth[way] ?? ''), action)),
 })));
