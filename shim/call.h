@@ -54,6 +54,7 @@ struct call {
 	bool needs_approval;
 	const char *approval_rule;           /* that says so */
 	char approval[ID_SIZE];              /* it is attached to; "" = none */
+	struct { char approval[ID_SIZE]; uint8_t fingerprint[32], tool_hash[32]; } spent;   /* used by its first flight, which did not run */
 	int64_t approved_us;                 /* when it was first found to be given; 0 = not yet */
 	struct loop_timer look_timer;        /* waits: to be judged again though nothing woke it */
 	uint64_t ticket;                     /* in the backend's queue; 0 = none */

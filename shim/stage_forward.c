@@ -69,7 +69,7 @@ void forward_ask(struct call *c, struct store *store)
 		.acl_rule = c->acl.rule,
 		.claims = &c->claims,
 		.continues = k ? k->first : NULL,
-		.approval = c->approval[0] || !k ? c->approval : k->approval,
+		.approval = c->approval[0] ? c->approval : k ? k->approval : c->spent.approval,
 		.queue_position = c->ticket ? c->standing.drawn_at : 0,
 		.queue_ticket = c->ticket,
 		.queue_wait_ms = c->standing.waited_ms,
@@ -105,14 +105,24 @@ static void approval_gone(struct call *c)
 		call_refuse_store(c, "an approval stands otherwise than it was read");
 }
 
+/* It stays used, and by this call: should its flight prove that it did not run, nobody is asked twice. */
+static void note_spent(struct call *c)
+{
+	memcpy(c->spent.approval, c->approval, sizeof(c->spent.approval));
+	memcpy(c->spent.fingerprint, c->facts.fingerprint, sizeof(c->spent.fingerprint));
+	memcpy(c->spent.tool_hash, c->facts.tool_hash, sizeof(c->spent.tool_hash));
+}
+
 static void committed(struct call *c)
 {
 	struct flight *f = &c->flight;
 
 	waiting_end(c);
 	standing_release(c);
-	if (c->approval[0])
+	if (c->approval[0]) {
+		note_spent(c);
 		turn_mark_all(c->shim);         /* identical calls of this process learn that it is used */
+	}
 	f->is_committed = true;
 	f->committed_us = clock_mono_us();
 	f->epoch = c->commit.epoch;

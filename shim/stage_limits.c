@@ -78,6 +78,22 @@ static bool is_approval_needed(struct call *c)
 	return acl_approval_required(c->acl.grant, span_of(c->tool), &c->approval_rule);
 }
 
+/* The approval that it has used already, in a flight that did not run, was for just this. */
+static bool has_spent(const struct call *c)
+{
+	return c->spent.approval[0] && memcmp(c->spent.fingerprint, c->facts.fingerprint, sizeof(c->facts.fingerprint)) == 0 &&
+	       memcmp(c->spent.tool_hash, c->facts.tool_hash, sizeof(c->facts.tool_hash)) == 0;
+}
+
+/* What it needs by the rules it is judged by, and what of that it has already. */
+static void look_at_needs(struct call *c)
+{
+	take_fingerprint(c);
+	guard_against_loops(c);
+	if (c->needs_approval && (continued_is_approved(c) || has_spent(c)))
+		c->needs_approval = false;
+}
+
 /* It waited under a hold of its own, and the rules have changed: when the decision is the same, it goes on as it stands; else it lets go
  * and begins anew. */
 static enum step judge_hold(struct call *c)
@@ -89,7 +105,7 @@ static enum step judge_hold(struct call *c)
 	c->claims = (struct claim_set){ 0 };
 	collect_claims(c);
 	c->needs_approval = is_approval_needed(c);
-	take_fingerprint(c);
+	look_at_needs(c);
 	if (memcmp(before, c->facts.fingerprint, sizeof(before)) == 0) {
 		claims_release(&held);
 		c->has_places = true;
@@ -113,10 +129,7 @@ enum step limits_judge(struct call *c)
 	enum step step = c->needs_approval ? look_at_tool(c) : STEP_NEXT;
 	if (step != STEP_NEXT)
 		return step;
-	take_fingerprint(c);
-	guard_against_loops(c);
-	if (c->needs_approval && continued_is_approved(c))
-		c->needs_approval = false;
+	look_at_needs(c);
 	return c->needs_approval || c->approval[0] || standing_is_needed(c) ? STEP_STORE : STEP_NEXT;
 }
 

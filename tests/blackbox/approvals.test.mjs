@@ -134,6 +134,24 @@ describe('a call that needs a person', suite, () => {
 });
 
 describe('an approval is for one call', suite, () => {
+  for (const queue of ['', 'queue: { demo: { enabled: true, delay_min: 10ms, delay_max: 20ms } }\n']) {
+    test(`also when the backend had ended the session meanwhile${queue && ', through the queue'}: nobody is asked twice, it runs once`, async (t) => {
+      const { backend, person, open } = await approvalPlace(t, { more: queue });
+      const shim = await open();
+      let refused = 0;
+      backend.onMethod['tools/call'] = (x) => {
+        if (refused++ === 0) return x.send(404, 'no such session');
+        return x.result({ content: [{ type: 'text', text: x.message.params.arguments.message }] });
+      };
+      const answer = shim.call('publish', bound);
+      await person.decide('approve', (await person.asked()).short);
+      assertSaid(await answer, 'hello');
+      assert.equal(refused, 2);
+      const all = await person.list('--all');
+      assert.deepEqual(all.map(({ state }) => state), ['CONSUMED']);
+    });
+  }
+
   test('identical calls of two sessions share one, and the first to commit uses it', async (t) => {
     const { backend, person, open } = await approvalPlace(t);
     const [a, b] = [await open(), await open()];
