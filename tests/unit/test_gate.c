@@ -210,7 +210,7 @@ START_TEST(a_dead_holder_is_followed_at_once_and_seen_dead)
 	ck_assert_str_eq(peer_ask(&a, "enter"), "inside");
 	ck_assert_int_eq(gate_try(ours), GATE_WAITING);
 	ck_assert_int_eq(kill(a.pid, SIGKILL), 0);
-	ck_assert_int_lt(try_until(GATE_WON), 1000);
+	ck_assert_int_lt(try_until(GATE_WON), PATIENCE_MS);
 	ck_assert(!presence_is_alive(gate_presence(ours), number_a, NULL));
 	ck_assert(presence_is_alive(gate_presence(ours), number_b, NULL));
 }
