@@ -46,7 +46,7 @@ static void find_done(struct delivery *d, const struct delivery_end *end)
 	if (is_verdict(t, end))
 		t->era = ERA_LEGACY;
 	else if (end->fate != FATE_ANSWERED)
-		log_info("translate.era", "backend=%s why=\"%s\"", t->o.backend->name, end->cause);
+		log_info("translate.era", "backend=%s why=%s", t->o.backend->name, end->cause);
 	t->is_finding = false;
 	open_tell(t);
 }

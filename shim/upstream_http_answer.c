@@ -13,7 +13,7 @@ static struct exchange *of(struct http_request *r)
 static void complain(struct exchange *x, const char *why)
 {
 	if (!x->has_complained)
-		log_warn("upstream.answer", "backend=%s why=\"%s\"", x->u->o.backend->name, why);
+		log_warn("upstream.answer", "backend=%s why=%s", x->u->o.backend->name, why);
 	x->has_complained = true;
 }
 
@@ -161,7 +161,7 @@ static void to_session(void *arg, const struct jsonrpc *m)
 	else if (x)
 		answer(x, m);
 	else
-		log_warn("upstream.answer", "backend=%s why=\"%s\"", u->o.backend->name,
+		log_warn("upstream.answer", "backend=%s why=%s", u->o.backend->name,
 			is_response ? "a response that nobody waits for was dropped" : m->why);
 	if (x && !x->d)
 		exchange_settled(x);

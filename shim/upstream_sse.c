@@ -33,7 +33,7 @@ static void connect_failed(struct http_upstream *u, const char *cause)
 		probe_failed(u);
 		return;
 	}
-	log_warn("upstream.sse", "backend=%s why=\"%s\"", u->o.backend->name, cause);
+	log_warn("upstream.sse", "backend=%s why=%s", u->o.backend->name, cause);
 	stream_wanted(u, SSE_CONNECTING);
 	http_upstream_refuse_waiting(u, cause);
 	if (u->has_expired)

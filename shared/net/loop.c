@@ -164,7 +164,7 @@ enum err loop_transfer_add(struct loop *l, CURL *easy, loop_transfer_fn *done, v
 	(void)curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	CURLMcode code = curl_multi_add_handle(l->multi, easy);
 	if (code != CURLM_OK) {
-		log_error("loop.transfer", "why=\"%s\"", curl_multi_strerror(code));
+		log_error("loop.transfer", "why=%s", curl_multi_strerror(code));
 		(void)curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
 		free(t);
 		return ERR_IO;
@@ -285,7 +285,7 @@ static bool wait_for_news(struct loop *l)
 	l->is_hurried = false;
 	CURLMcode code = curl_multi_poll(l->multi, l->fds, n, wait, &ready);
 	if (code != CURLM_OK) {
-		log_error("loop.poll", "why=\"%s\"", curl_multi_strerror(code));
+		log_error("loop.poll", "why=%s", curl_multi_strerror(code));
 		ready = 0;
 	}
 	int told = 0;

@@ -1,4 +1,5 @@
 /* upstream_http_stream: the backend's own stream, and the rest of an answer whose stream ended. */
+#include "base/clock.h"
 #include "unit/upstream_probe.h"
 
 #define NOTE(n) "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/" n "\"}"
