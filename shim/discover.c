@@ -8,7 +8,8 @@
 #include "shim/shim.h"
 
 #define PATIENCE_MS 500                  /* clients wait about 2.5 s before they fall back by themselves; they start their turn meanwhile */
-#define MAX_LOOKS   20                   /* at a child that has not yet read the question: patience begins when it has */
+#define LOOK_MS     25                   /* at a child that is still starting: patience begins when it has read the question, */
+#define STARTING_MS 10000                /* and that takes so long at the most */
 #define ANSWER_MS   30000                /* a late answer still tells the era; a child may have to be installed first (npx) */
 #define LINE_CAP    4096
 
@@ -21,8 +22,7 @@ struct probe {
 	struct delivery delivery;
 	struct loop_timer patience;
 	bool is_answered, is_said;
-	bool is_unread;                      /* the child was still starting when patience was over */
-	unsigned looks;
+	int64_t unread_ms;                   /* so long was the child seen starting; patience has begun: -1 */
 };
 
 /* HTTP+SSE is older than all this, and a question would open a session. */
@@ -76,14 +76,23 @@ static void say(struct probe *b, const struct jsonrpc *answer)
 		reply_buf(p, &line);
 }
 
-static void out_of_patience(struct loop_timer *t)
+static bool is_starting(struct probe *b)
+{
+	return b->unread_ms >= 0 && b->unread_ms < STARTING_MS && !upstream_has_read(b->discover->part->upstream);
+}
+
+static void look(struct loop_timer *t)
 {
 	struct probe *b = container_of(t, struct probe, patience);
 	struct part *p = b->discover->part;
-	bool was_unread = b->is_unread;
 
-	b->is_unread = !upstream_has_read(p->upstream);
-	if ((b->is_unread || was_unread) && ++b->looks < MAX_LOOKS) {
+	if (is_starting(b)) {
+		b->unread_ms += LOOK_MS;
+		loop_timer_set(p->shim->loop, t, LOOK_MS);
+		return;
+	}
+	if (b->unread_ms >= 0) {
+		b->unread_ms = -1;
 		loop_timer_set(p->shim->loop, t, PATIENCE_MS);
 		return;
 	}
@@ -156,7 +165,7 @@ static struct probe *probe_new(struct discover *d)
 
 	b->discover = d;
 	list_init(&b->node);
-	loop_timer_init(&b->patience, out_of_patience);
+	loop_timer_init(&b->patience, look);
 	b->delivery = (struct delivery){ .timeout_ms = ANSWER_MS, .answered = answered, .done = done };
 	return b;
 }
@@ -189,7 +198,7 @@ void discover_from_client(struct discover *d, const struct jsonrpc *rpc)
 	if (d->part->session.withheld)
 		b->request.withheld = xstrdup(d->part->session.withheld);
 	if (discover_era(d) == ERA_UNKNOWN)
-		loop_timer_set(d->part->shim->loop, &b->patience, PATIENCE_MS);
+		loop_timer_set(d->part->shim->loop, &b->patience, 0);
 	b->delivery.body = inbound_span(&b->in);
 	b->delivery.message = &b->in.rpc;
 	list_append(&d->probes, &b->node);
