@@ -269,7 +269,7 @@ static bool take_lines(struct stdio_upstream *u)
 
 void stdio_read(struct stdio_upstream *u)
 {
-	for (int i = 0; i < READS_A_TURN && take_lines(u); i++) {
+	for (int i = 0; take_lines(u) && i < READS_A_TURN; i++) { /* also after the last: nothing may wake us for it */
 		switch (lines_read(&u->in, u->child.from)) {
 		case LINES_MORE:
 			break;

@@ -89,6 +89,16 @@ describe('stdio child', suite, () => {
     assert.ok(server.pid());
   });
 
+  test('large results come whole, wherever the last read of a turn ends', async (t) => {
+    const { place } = setUp(t);
+    const shim = await openShim(place);
+    for (let n = 0; n < 30; n++) {
+      const message = 'B'.repeat((8 << 20) + n * 4099);
+      const answer = await shim.call('echo', { message });
+      assert.equal(answer.result.content[0].text.length, message.length);
+    }
+  });
+
   test('its stderr stands in the log, marked and escaped; a flood of it is thinned out and delays nothing', async (t) => {
     const { place } = setUp(t, { habits: ['floods-stderr'] });
     const shim = await openShim(place);
