@@ -178,6 +178,7 @@ void call_repeat(struct call *c)
 	c->refusal = (struct refusal){ 0 };
 	c->is_recorded = c->is_unsettled = c->is_repeatable = false;
 	c->was_repeated = true;
+	c->repeated_us = clock_mono_us() - 1;
 	standing_release(c);
 	standing_init(c);
 	call_start_over(c);

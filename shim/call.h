@@ -86,6 +86,7 @@ struct call {
 	size_t reply_bytes;
 	bool has_row;                        /* of its own: repeated refusals are only counted */
 	bool is_recorded, is_replied, is_unsettled;
+	int64_t repeated_us;                 /* when it went once more */
 	bool is_repeatable, was_repeated;    /* the backend had ended the session: proof that it did not run */
 };
 

@@ -62,10 +62,12 @@ static void take_fingerprint(struct call *c)
 }
 
 /* ---- what it needs ------------------------------------------------------------------------------------------------------------------ */
-/* The tool as the backend defines it now, since that is what a person is asked about. */
+/* The tool as the backend defines it now, since that is what a person is asked about. Going once more under an approval it has used, it
+ * asks anew: the session that was shown is over. */
 static enum step look_at_tool(struct call *c)
 {
-	enum tools_answer answer = tools_define(&c->part->tools, c->tool, 0, c->facts.tool_hash);
+	int64_t after_us = c->spent.approval[0] ? c->repeated_us : 0;
+	enum tools_answer answer = tools_define(&c->part->tools, c->tool, after_us, c->facts.tool_hash);
 
 	if (answer == TOOLS_WAIT)
 		return STEP_WAIT;

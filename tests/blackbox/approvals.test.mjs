@@ -152,6 +152,24 @@ describe('an approval is for one call', suite, () => {
     });
   }
 
+  test('but not when the backend of the new session defines the tool otherwise: it is asked again', async (t) => {
+    const { backend, person, open } = await approvalPlace(t);
+    const shim = await open();
+    backend.onMethod['tools/call'] = (x) => {
+      backend.tools = backend.tools.map((one) => ({ ...one, description: 'something else' }));
+      backend.onMethod['tools/call'] = undefined;
+      x.send(404, 'no such session');
+    };
+    const answer = shim.call('publish', bound);
+    const first = await person.asked();
+    await person.decide('approve', first.short);
+    const [second] = await person.wait(1, (one) => one.short !== first.short);
+    assert.equal(second.state, 'PENDING');
+    await person.decide('reject', second.short, '--reason', 'changed');
+    assertRefused(await answer, CODE.approval, { reason: 'refused' });
+    assert.equal(backend.callsOf('publish').length, 1);
+  });
+
   test('identical calls of two sessions share one, and the first to commit uses it', async (t) => {
     const { backend, person, open } = await approvalPlace(t);
     const [a, b] = [await open(), await open()];
