@@ -14,5 +14,9 @@ const files = process.argv.slice(2).flatMap((folder) => {
 });
 console.log(`# ${files.length} files, programs ${path.dirname(bin('x'))}${isSanitized ? ' (sanitized)' : ''}, scale ${scale} (x${factor})`);
 // Most tests wait for processes, so more of them than cores fit side by side.
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=4', ...files], { stdio: 'inherit' });
+const reporters = [
+  `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`, '--test-reporter-destination=stdout',
+  `--test-reporter=${path.join(root, 'tests', 'lib', 'failures.mjs')}`, '--test-reporter-destination=stderr',
+];
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=4', ...reporters, ...files], { stdio: 'inherit' });
 process.exit(status ?? 1);
