@@ -11,7 +11,7 @@
 #define MAX_TOKEN_BYTES 1024
 #define LINE_CAP        (16 * 1024)
 
-struct token { double last; };               /* what the client saw last */
+struct told_token { double last; };               /* what the client saw last */
 
 /* ---- values ------------------------------------------------------------------------------------------------------------------------ */
 double progress_above(double last)
@@ -85,10 +85,10 @@ static bool is_spoken_for(const struct call *c, struct span key)
 	return false;
 }
 
-static struct token *token_open(struct call *c, struct span key)
+static struct told_token *token_open(struct call *c, struct span key)
 {
 	struct map *tokens = c->shim->progress.tokens;
-	struct token *t = map_get(tokens, key);
+	struct told_token *t = map_get(tokens, key);
 
 	if (t || is_spoken_for(c, key))
 		return t;
@@ -135,7 +135,7 @@ static bool write_beat(struct json_value token, double value, const char *messag
 bool progress_beat(struct call *c, const char *message)
 {
 	CLEANUP(buf_release) struct buf key = { 0 }, line = { 0 };
-	struct token *t = token_key(token_of(c), &key) ? token_open(c, buf_span(&key)) : NULL;
+	struct told_token *t = token_key(token_of(c), &key) ? token_open(c, buf_span(&key)) : NULL;
 
 	if (!t)
 		return false;
@@ -149,7 +149,7 @@ bool progress_beat(struct call *c, const char *message)
 	return true;
 }
 
-static struct token *token_find(const struct progress *p, struct json_value token)
+static struct told_token *token_find(const struct progress *p, struct json_value token)
 {
 	CLEANUP(buf_release) struct buf key = { 0 };
 
@@ -189,7 +189,7 @@ static bool relay_above(struct part *p, const struct jsonrpc *rpc, double value)
 
 bool progress_relay(struct part *p, const struct jsonrpc *rpc)
 {
-	struct token *t = token_find(&p->shim->progress, json_get(rpc->params, "progressToken"));
+	struct told_token *t = token_find(&p->shim->progress, json_get(rpc->params, "progressToken"));
 	double theirs, shown;
 
 	if (!t || !read_number(json_get(rpc->params, "progress"), &theirs))

@@ -51,6 +51,7 @@ static enum ctl_exit tell(struct decision *d, const struct approval *a)
 		say(d, "%s: your vote counts, %u of %u persons have agreed", a->short_id, a->votes, a->quorum);
 		return CTL_WAITING;
 	case VOTE_SECOND:
+	case VOTE_REPLAYED:            /* only callbacks are */
 		say_standing(d, a, "; your decision came later and changes nothing");
 		return CTL_FAILED;
 	case VOTE_TOO_LATE:

@@ -80,6 +80,18 @@ uint32_t store_number(const struct store *s);
 int store_wake_fd(const struct store *s);       /* -1 before the session joined; readable: look again */
 void store_wake_drain(struct store *s);
 int store_watch_owner(struct store *s, const char *session_id);   /* fd, hang-up at that process's death; -1 when dead or unknown; caller closes */
+/* Who is here, oldest first: rows whose process lives. approvals, tickets, flights: how many calls of it wait for a person, wait in a
+ * queue, are at a backend. */
+struct session_row {
+	const char *id, *kind, *agent, *client, *client_version, *backend, *tenant, *program_version;
+	uint32_t number, approvals, tickets, flights;
+	int identity_level;
+	uid_t uid;
+	pid_t pid;
+	int64_t started_at_ms;
+};
+typedef bool session_row_fn(void *arg, const struct session_row *row);            /* false: stop */
+MUST_USE enum err store_session_list(struct store *s, session_row_fn *fn, void *arg);
 void store_reap(struct store *s, struct op *op);                  /* releases what the dead own and what is overdue; answer: how many of both */
 
 /* ---- configuration in force ---------------------------------------------------------------------------------------------- */
@@ -131,6 +143,8 @@ struct approval_ask {
 	bool is_auth_required;
 	uint32_t max_pending, max_per_hour;     /* caps per agent */
 	int64_t cooldown_after_refusal_ms;
+	const char *const *channels;            /* whom to tell: a message for each, in the same operation (domain/channels.h) */
+	size_t channels_n;
 };
 struct queue_terms {
 	uint32_t max_pending, concurrency;      /* max_pending: tickets waiting or parked */
@@ -248,6 +262,8 @@ struct approval {                                               /* strings are o
 	int64_t created_at_ms, decided_at_ms;   /* 0 = not decided */
 	int64_t expires_in_ms, waited_ms;       /* as of the reading; expires_in of the undecided and unused */
 	uint32_t waiting;                       /* calls attached */
+	char outcome[12];                       /* of the call that used it: "" (open, or none) | ok | failed | unknown | not_run */
+	int64_t executed_at_ms;                 /* 0 = outcome is "" */
 };
 void approval_release(struct approval *a);
 MUST_USE enum err store_approval_get(struct store *s, const char *id_or_short, struct approval *out);   /* ERR_NOT_FOUND */
@@ -266,6 +282,7 @@ enum vote_answer {
 	VOTE_TOO_LATE,                          /* it is over without a decision */
 	VOTE_NO_SUCH,
 	VOTE_NOT_ALLOWED,                       /* it needs named persons, or the voter was shown other arguments */
+	VOTE_REPLAYED,                          /* that callback was taken before; nothing changed */
 };
 struct vote {
 	const char *approval;                   /* id or short name */
@@ -273,6 +290,7 @@ struct vote {
 	const char *voter, *means, *origin, *reason;    /* alice; cli | slack | ...; from where; may be "" */
 	bool is_named;                          /* a person the rules know, not a bearer link */
 	uint8_t args_hash[32];                  /* what the voter was shown */
+	const char *seen_channel, *seen_ref;    /* a callback's own name, remembered in the same operation; NULL: none */
 	struct approval as_it_is;               /* out: caller releases */
 };
 void store_approval_vote(struct store *s, struct op *op, struct vote *v);
@@ -280,6 +298,89 @@ struct approval_cancel { const char *approval, *by, *reason; struct approval as_
 void store_approval_cancel(struct store *s, struct op *op, struct approval_cancel *c);   /* answers as a vote; PENDING only */
 void store_approval_expire(struct store *s, struct op *op);     /* whatever is overdue; any process may. answer: how many */
 MUST_USE enum err store_approval_next_due(struct store *s, int64_t *in_ms);     /* -1: none */
+
+/* The newest approval before that one of the same tenant, agent, backend and tool that was used, with its arguments. ERR_NOT_FOUND: none. */
+MUST_USE enum err store_approval_previous(struct store *s, const char *id, struct approval *out);
+
+/* ---- what people are told ------------------------------------------------------------------------------------------------------- */
+/* Every edge of an approval, and the end of the call that used it, is an event, written in the same operation; so are the messages,
+ * one per channel, that must tell it. Each such operation wakes the broker. */
+enum approval_what { EVENT_ASKED, EVENT_VOTED, EVENT_DECIDED, EVENT_EXPIRED, EVENT_CANCELLED, EVENT_EXECUTED };
+const char *approval_what_text(enum approval_what w);          /* "asked", ... */
+struct approval_event { uint64_t seq; const char *approval; enum approval_what what; int64_t at_ms; };
+struct approval_event_filter { uint64_t after_seq; const char *approval; uint32_t limit; };          /* approval NULL: all. Oldest first */
+typedef bool approval_event_fn(void *arg, const struct approval_event *e);
+MUST_USE enum err store_approval_events(struct store *s, const struct approval_event_filter *f, approval_event_fn *fn, void *arg);
+MUST_USE enum err store_approval_event_last(struct store *s, uint64_t *seq);                         /* 0 = none */
+
+enum message_state { MESSAGE_DUE, MESSAGE_SENDING, MESSAGE_SENT, MESSAGE_DROPPED, MESSAGE_DEAD };
+const char *message_state_text(enum message_state m);          /* "DUE", ... */
+struct message {                                                /* borrowed */
+	const char *approval, *channel, *ref, *last_error;
+	enum message_state state;
+	uint64_t told_seq, last_seq;            /* the newest event it tells; the newest there is */
+	uint32_t attempts, tries;
+	bool is_maybe_out;
+	int64_t due_in_ms, age_ms;              /* Aegis clock */
+	int64_t created_at_ms, sent_at_ms;
+};
+typedef bool message_fn(void *arg, const struct message *m);   /* false: stop */
+struct message_filter { const char *approval, *channel; bool is_due_only, is_open_only; uint32_t limit; };   /* open: neither SENT nor DROPPED */
+MUST_USE enum err store_messages(struct store *s, const struct message_filter *f, message_fn *fn, void *arg);
+MUST_USE enum err store_message_next_due(struct store *s, int64_t *in_ms);                           /* -1: none */
+/* An attempt begins: DUE -> SENDING, with its row. told_seq: the event up to which it is to tell. answer: 1; 0: it was not DUE. FULL. */
+struct message_take { const char *approval, *channel; uint64_t told_seq; uint32_t n; /* out: number of the attempt */ };
+void store_message_take(struct store *s, struct op *op, struct message_take *t);
+/* ... and ends. OK: SENT, or DUE at once where newer events are there. RETRY: DUE in in_ms. is_kept, FULL. */
+enum message_result { MESSAGE_OK, MESSAGE_RETRY, MESSAGE_GIVEN_UP, MESSAGE_NOT_WORTH_IT };
+struct message_end {
+	const char *approval, *channel;
+	uint32_t n;
+	uint64_t told_seq;
+	enum message_result result;
+	bool is_maybe_out;                      /* RETRY, GIVEN_UP: it may have arrived all the same */
+	const char *ref;                        /* NULL: as it was */
+	const char *said;                       /* a sentence, without secrets; "" with OK is fine */
+	int64_t in_ms, took_ms;
+};
+void store_message_end(struct store *s, struct op *op, const struct message_end *e);
+/* What a broker that died was sending is DUE again, is_maybe_out. Only while no other broker lives. answer: how many. */
+void store_messages_recover(struct store *s, struct op *op);
+/* DEAD -> DUE, by an operator. channel NULL: of every channel; approval NULL: all. answer: how many. */
+struct message_again { const char *approval, *channel; };
+void store_messages_again(struct store *s, struct op *op, const struct message_again *a);
+struct message_attempt { const char *approval, *channel, *result, *said; uint32_t n; uint64_t event_seq; int64_t at_ms, took_ms; };
+typedef bool message_attempt_fn(void *arg, const struct message_attempt *a);
+MUST_USE enum err store_message_attempts(struct store *s, const char *approval, const char *channel, message_attempt_fn *fn, void *arg);
+/* Remembers a callback by itself, where no vote comes of it. answer: 1; 0: it was there before. FULL. */
+struct seen_put { const char *channel, *ref; };
+void store_seen_put(struct store *s, struct op *op, const struct seen_put *p);
+/* Drops what nobody asks for any more, a bounded step: events and callbacks past their use, messages of forgotten approvals, tokens
+ * revoked long ago. answer: how many rows went; > 0: there may be more. Done by the broker. */
+void store_sweep(struct store *s, struct op *op);
+
+/* ---- tokens ------------------------------------------------------------------------------------------------------------------------ */
+struct token {                                                  /* strings: borrowed in put and list; of a find they are owned: token_release */
+	char id[ID_SIZE];
+	char *kind, *name, *role, *person, *agent, *room, *created_by;
+	int64_t created_at_ms, expires_at_ms, revoked_at_ms, last_used_at_ms;  /* 0 = never */
+};
+void token_release(struct token *t);
+/* hash: BLAKE2b-256 of the secret. Revoked and expired ones are not found. ERR_NOT_FOUND. */
+MUST_USE enum err store_token_find(struct store *s, const uint8_t hash[32], struct token *out);
+typedef bool token_fn(void *arg, const struct token *t);
+MUST_USE enum err store_token_list(struct store *s, bool is_live_only, token_fn *fn, void *arg);
+enum token_answer { TOKEN_DONE, TOKEN_NAME_TAKEN, TOKEN_NO_SUCH };
+/* Each with the row of the audit that says so. FULL. */
+struct token_put { const struct token *token; uint8_t hash[32]; const struct evidence *evidence; };
+void store_token_put(struct store *s, struct op *op, const struct token_put *p);
+/* The same token, another secret; the old one ends now. name: id or name. */
+struct token_rotate { const char *kind, *name; uint8_t hash[32]; int64_t expires_at_ms; const struct evidence *evidence; };
+void store_token_rotate(struct store *s, struct op *op, const struct token_rotate *r);
+struct token_revoke { const char *kind, *name; const struct evidence *evidence; };
+void store_token_revoke(struct store *s, struct op *op, const struct token_revoke *r);
+struct token_used { char id[ID_SIZE]; };                        /* last_used_at = now, unless it is younger than a minute */
+void store_token_used(struct store *s, struct op *op, const struct token_used *u);
 
 /* ---- brake, cool-down, unknown ---------------------------------------------------------------------------------------------------- */
 struct brake { const char *scope, *subject, *by, *reason; int64_t since_at_ms; };

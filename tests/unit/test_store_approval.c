@@ -312,7 +312,7 @@ START_TEST(the_schema_allows_no_other_edge)
 		CLEANUP(free_charp) char *sql = xasprintf(
 			"INSERT OR REPLACE INTO approval SELECT 'x', 'APR-XXXX', '%.*s', tenant, agent, level, uid, client, backend, 'x', args,"
 			" args_hash, tool_hash, fingerprint, rule, quorum, is_auth_required, created_at, created_tick, expires_tick,"
-			" redeem_ms, frozen_tick, decided_at, decided_tick, decided_by, decided_means, reason, consumed_by, owed_until_tick, keys FROM approval"
+			" redeem_ms, frozen_tick, decided_at, decided_tick, decided_by, decided_means, reason, consumed_by, owed_until_tick, keys, outcome, executed_at FROM approval"
 			" WHERE id <> 'x'; UPDATE approval SET state = '%s' WHERE id = 'x'", (int)(to - 1 - edges[i]), edges[i], to);
 		ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_CONSTRAINT, "%s: %s", edges[i], sqlite3_errmsg(db));
 	}

@@ -1,0 +1,41 @@
+/* routes - the table of what may be asked over HTTP, by whom (routes.c), and how a handler answers. A handler sees no libmicrohttpd and
+ * need not ask who is there: authority is a column of the table, and was checked. */
+#pragma once
+#include <json-c/json_types.h>
+#include "broker/broker.h"
+#include "broker/httpd.h"
+#include "broker/voter.h"
+
+#define ROUTE_MAX_ARGS 2
+
+/* On the local socket the kernel says who asks; over TCP a token does (auth.h). OWN: the route proves its caller itself (links,
+ * signatures) or tells nothing worth it; its voter is empty. */
+enum authority { OWN, VIEWER, OPERATOR, APPROVER, SUPERUSER };
+
+struct request {                         /* the handler's until it was answered, in the same turn or later; then it is gone */
+	struct broker *broker;
+	struct httpd_request *http;
+	struct voter voter;              /* who asks */
+	char args[ROUTE_MAX_ARGS][160];  /* what stands for each {} of the path, decoded */
+	void *own;                       /* the handler's, NULL at first */
+};
+typedef void route_fn(struct request *r);
+struct route {
+	const char *method;              /* "GET" also answers HEAD, without a body */
+	const char *path;                /* "/api/v1/approvals/{}/approve" */
+	enum authority authority;
+	route_fn *handle;
+};
+extern const struct route routes[];      /* ends with method NULL */
+
+/* Each of these answers and frees r. Bodies are copied. */
+void reply(struct request *r, const struct httpd_answer *a);
+void reply_json(struct request *r, unsigned status, struct json_object *o);              /* takes o */
+void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);    /* {"error":"sentence"} */
+void reply_text(struct request *r, unsigned status, const char *type, struct span body);
+void reply_no_store(struct request *r);  /* 503 and Retry-After: the store cannot be asked now, and why */
+/* An HTML page: strict CSP, no framing, no referrer, no index. fields as in httpd_answer, may be NULL. */
+void reply_html(struct request *r, unsigned status, const struct buf *page, const struct httpd_field *fields);
+
+/* The body as a JSON object, by the strict scanner; NULL: answered with 400 already. Caller puts it. An empty body is {}. */
+struct json_object *request_json(struct request *r);

@@ -1,0 +1,326 @@
+#include "broker/httpd.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "unit/scratch.h"
+#include "unit/unit.h"
+
+#define HANG_MS 20000
+
+static char *folder;
+static struct loop *loop;
+static struct httpd *server;
+static struct sockaddr_storage address;
+static socklen_t address_size;
+static struct httpd_request *kept;       /* by the handler, when it was told to */
+static bool is_keeping;
+static unsigned handled;
+
+static void say(struct httpd_request *r, unsigned status)
+{
+	char body[600];
+	int n = snprintf(body, sizeof(body), "%s %s q=%s h=%s local=%d uid=%d from=%s body=%.*s", r->method, r->path,
+		httpd_query(r, "q") ? httpd_query(r, "q") : "-", httpd_header(r, "X-Mine") ? httpd_header(r, "X-Mine") : "-", r->is_local,
+		r->is_local && r->uid == getuid(), r->address, (int)(r->body.len < 200 ? r->body.len : 200), r->body.at ? r->body.at : "");
+
+	httpd_answer(r, &(struct httpd_answer){ .status = status, .type = "text/plain", .body = { body, (size_t)n } });
+}
+
+static void handle(void *arg, struct httpd_request *r)
+{
+	(void)arg;
+	handled++;
+	if (is_keeping)
+		kept = r;
+	else
+		say(r, 200);
+}
+
+static void start(int family)
+{
+	int fd = socket(family, SOCK_STREAM, 0);
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/s", folder);
+	address_size = family == AF_INET ? sizeof(in) : sizeof(un);
+	ck_assert_int_eq(bind(fd, family == AF_INET ? (void *)&in : (void *)&un, address_size), 0);
+	address_size = sizeof(address);
+	ck_assert_int_eq(getsockname(fd, (void *)&address, &address_size), 0);
+	ck_assert_int_eq(listen(fd, 64), 0);
+	struct httpd_options o = { .loop = loop, .fd = fd, .is_local = family == AF_UNIX, .handle = handle };
+	ck_assert_int_eq(httpd_new(&o, &server), OK);
+}
+
+static void setup(void)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	folder = scratch_new();
+	ck_assert_int_eq(loop_new(&loop), OK);
+	is_keeping = false;
+	kept = NULL;
+	handled = 0;
+	start(AF_INET);
+}
+
+static void teardown(void)
+{
+	httpd_free(server);
+	server = NULL;
+	loop_free(loop);
+	scratch_remove(folder);
+}
+
+static int dial(void)
+{
+	int fd = socket(address.ss_family, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(connect(fd, (void *)&address, address_size), 0);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+static void nothing(struct loop_timer *t)
+{
+	(void)t;
+}
+
+static void turn(void)
+{
+	struct loop_timer tick;
+
+	loop_timer_init(&tick, nothing);
+	loop_timer_set(loop, &tick, 5);
+	loop_turn(loop);
+	loop_timer_clear(&tick);
+}
+
+/* Turns the loop until the text stands in what came, or the server closed. Owned. */
+static char *hear(int fd, const char *until)
+{
+	struct buf got;
+	int64_t end = clock_mono_us() + HANG_MS * 1000;
+
+	buf_init(&got, 1 << 20);
+	for (;;) {
+		char part[4096];
+		ssize_t n = read(fd, part, sizeof(part));
+		if (n > 0)
+			ck_assert(buf_append(&got, part, (size_t)n));
+		else if (n == 0)
+			break;
+		if (got.len > 0 && until && strstr(got.data, until))
+			break;
+		ck_assert_msg(clock_mono_us() < end, "no answer; so far: %s", got.len ? got.data : "");
+		turn();
+	}
+	char *text = xstrndup(got.len ? got.data : "", got.len);
+	buf_release(&got);
+	return text;
+}
+
+static void tell(int fd, const char *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t sent = write(fd, bytes, n);
+		if (sent < 0) {
+			turn();
+			continue;
+		}
+		bytes += sent;
+		n -= (size_t)sent;
+	}
+}
+
+/* One request on a connection of its own, which the server closes then; owned. */
+static char *ask(const char *request)
+{
+	static const char last[] = "Connection: close\r\n";
+	const char *headers = strstr(request, "\r\n") + 2;
+	int fd = dial();
+
+	tell(fd, request, (size_t)(headers - request));
+	tell(fd, last, sizeof(last) - 1);
+	tell(fd, headers, strlen(headers));
+	char *answer = hear(fd, NULL);
+	close(fd);
+	return answer;
+}
+
+static void expect(const char *request, const char *status, const char *in_body)
+{
+	char *answer = ask(request);
+
+	ck_assert_msg(strncmp(answer, "HTTP/1.1 ", 9) == 0 && strncmp(answer + 9, status, strlen(status)) == 0, "%s -> %s", request, answer);
+	ck_assert_msg(strstr(answer, in_body) != NULL, "%s", answer);
+	free(answer);
+}
+
+START_TEST(a_request_comes_whole_and_is_answered)
+{
+	expect("POST /a%20b?q=%C3%A4 HTTP/1.1\r\nHost: x\r\nX-Mine: 7\r\nContent-Length: 5\r\n\r\nhello", "200",
+		"POST /a b q=ä h=7 local=0 uid=0 from=127.0.0.1 body=hello");
+	expect("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "200", "body=abcde");
+	expect("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "200", "Cache-Control: no-store");
+}
+END_TEST
+
+static const char *const probes[] = {
+	"GET / HTTP/1.1\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 0\r\n\r\nabc",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+	"GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n",
+};
+
+START_TEST(a_request_that_two_readers_could_read_differently_is_refused_and_never_handled)
+{
+	char *answer = ask(probes[_i]);
+
+	ck_assert_msg(strncmp(answer, "HTTP/1.1 400", 12) == 0, "%s -> %s", probes[_i], answer);
+	ck_assert_uint_eq(handled, 0);
+	free(answer);
+}
+END_TEST
+
+START_TEST(long_headers_and_bodies_are_refused)
+{
+	char *request = xmalloc(70000);
+
+	int n = snprintf(request, 70000, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+	memset(request + n, 'x', 60000);
+	memcpy(request + n + 60000, "\r\n\r\n", 5);
+	expect(request, "431", "");
+	free(request);
+	expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n", "413", "1 MiB");
+	expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", "4", "");
+	ck_assert_uint_eq(handled, 0);
+}
+END_TEST
+
+START_TEST(a_chunked_body_without_end_is_cut_off)
+{
+	int fd = dial();
+	char chunk[4096 + 8];
+	size_t sent = 0;
+
+	tell(fd, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 56);
+	memcpy(chunk, "1000\r\n", 6);
+	memset(chunk + 6, 'x', 4096);
+	memcpy(chunk + 6 + 4096 - 0, "\r\n", 2);
+	while (sent < 64 * 1024 * 1024 && (write(fd, chunk, 6 + 4096 + 2) > 0 || errno == EAGAIN)) {
+		sent += sizeof(chunk);
+		turn();
+	}
+	ck_assert_uint_lt(sent, 64 * 1024 * 1024);
+	ck_assert_uint_eq(handled, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(requests_follow_each_other_on_one_connection)
+{
+	int fd = dial();
+
+	for (int i = 0; i < 3; i++) {
+		tell(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 28);
+		char *answer = hear(fd, "body=");
+		ck_assert_ptr_nonnull(strstr(answer, "GET /x"));
+		free(answer);
+	}
+	close(fd);
+}
+END_TEST
+
+START_TEST(an_answer_may_come_later_and_delays_nobody)
+{
+	int slow = dial();
+
+	is_keeping = true;
+	tell(slow, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", 31);
+	while (!kept)
+		turn();
+	is_keeping = false;
+	expect("GET /quick HTTP/1.1\r\nHost: a\r\n\r\n", "200", "/quick");
+	say(kept, 202);
+	char *answer = hear(slow, "body=");
+	ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 202"));
+	ck_assert_ptr_nonnull(strstr(answer, "/slow"));
+	free(answer);
+	close(slow);
+}
+END_TEST
+
+START_TEST(one_who_has_gone_meanwhile_is_answered_all_the_same)
+{
+	int fd = dial();
+
+	is_keeping = true;
+	tell(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
+	while (!kept)
+		turn();
+	close(fd);
+	is_keeping = false;
+	say(kept, 200);
+	expect("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "200", "GET /");
+}
+END_TEST
+
+START_TEST(at_the_end_who_still_waits_is_told)
+{
+	int fd = dial();
+
+	is_keeping = true;
+	tell(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
+	while (!kept)
+		turn();
+	httpd_free(server);
+	server = NULL;
+	char *answer = hear(fd, NULL);
+	ck_assert_msg(*answer == '\0' || strstr(answer, "503"), "%s", answer);
+	free(answer);
+	close(fd);
+}
+END_TEST
+
+START_TEST(the_kernel_says_who_is_at_the_unix_socket)
+{
+	httpd_free(server);
+	start(AF_UNIX);
+	expect("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "200", "local=1 uid=1");
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("httpd");
+	TCase *t = tcase_create("httpd");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_request_comes_whole_and_is_answered);
+	tcase_add_loop_test(t, a_request_that_two_readers_could_read_differently_is_refused_and_never_handled, 0, ARRAY_LEN(probes));
+	tcase_add_test(t, long_headers_and_bodies_are_refused);
+	tcase_add_test(t, a_chunked_body_without_end_is_cut_off);
+	tcase_add_test(t, requests_follow_each_other_on_one_connection);
+	tcase_add_test(t, an_answer_may_come_later_and_delays_nobody);
+	tcase_add_test(t, one_who_has_gone_meanwhile_is_answered_all_the_same);
+	tcase_add_test(t, at_the_end_who_still_waits_is_told);
+	tcase_add_test(t, the_kernel_says_who_is_at_the_unix_socket);
+	suite_add_tcase(s, t);
+	return s;
+}
