@@ -261,6 +261,16 @@ enum err presence_socket_folder(const char *state_dir, char **out)
 	return OK;
 }
 
+enum err presence_admin_socket(const char *state_dir, bool is_enforced, char **out)
+{
+	CLEANUP(free_charp) char *folder = NULL;
+
+	enum err e = is_enforced ? OK : presence_socket_folder(state_dir, &folder);
+	if (e == OK)
+		*out = is_enforced ? xstrdup("/run/aegis/admin.sock") : path_join(folder, "admin.sock");
+	return e;
+}
+
 /* "17.life", "17.wake" */
 static bool parse_name(const char *name, uint32_t *number)
 {
