@@ -132,14 +132,13 @@ static enum err judge(const struct asking *a, CURLcode result, const char *socke
 
 static enum err find_socket(const struct place *p, char **out, struct problem *why)
 {
-	bool is_enforced = p->config && p->config->mode == MODE_ENFORCED;
 	struct stat st;
 
-	if (!is_enforced && stat(p->state_dir, &st) != 0) {
+	if (stat(p->state_dir, &st) != 0 && errno == ENOENT) {
 		problem_set(why, "no broker runs: there is no state folder %s", p->state_dir);
 		return ERR_NOT_FOUND;
 	}
-	enum err e = presence_admin_socket(p->state_dir, is_enforced, out);
+	enum err e = presence_admin_socket(p->config, p->state_dir, out);
 	if (e != OK)
 		problem_set(why, "where the broker of %s listens cannot be told: %s", p->state_dir, err_text(e));
 	return e;

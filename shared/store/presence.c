@@ -23,6 +23,7 @@
 
 #define LOOK_AGAIN_MS 1000
 #define HASH_SHOWN    8                  /* bytes of it in the name of the short folder */
+#define ENFORCED_SOCKET "/run/aegis/admin.sock"
 #define LONGEST_NAME  "/4294967295.wake" /* of what processes make in the socket folder */
 
 struct presence {
@@ -261,13 +262,18 @@ enum err presence_socket_folder(const char *state_dir, char **out)
 	return OK;
 }
 
-enum err presence_admin_socket(const char *state_dir, bool is_enforced, char **out)
+enum err presence_admin_socket(const struct config *c, const char *state_dir, char **out)
 {
 	CLEANUP(free_charp) char *folder = NULL;
+	const char *given = c && *c->server.admin_socket ? c->server.admin_socket : NULL;
 
-	enum err e = is_enforced ? OK : presence_socket_folder(state_dir, &folder);
+	if (!given && c && c->mode == MODE_ENFORCED)
+		given = ENFORCED_SOCKET;
+	if (given && strlen(given) >= sizeof((struct sockaddr_un *)0)->sun_path)
+		return ERR_TOO_LARGE;
+	enum err e = given ? OK : presence_socket_folder(state_dir, &folder);
 	if (e == OK)
-		*out = is_enforced ? xstrdup("/run/aegis/admin.sock") : path_join(folder, "admin.sock");
+		*out = given ? xstrdup(given) : path_join(folder, "admin.sock");
 	return e;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
+#include "domain/config.h"
 
 #define PRESENCE_BYTE_INSIDE 0                    /* the byte of run/alive that is held by who is inside the write gate */
 
@@ -23,8 +24,9 @@ bool presence_is_stopped(pid_t pid);                                            
 int presence_watch(struct presence *p, uint32_t number);
 /* Folder for sockets: state_dir/run, or $XDG_RUNTIME_DIR/aegis-<hash> when sun_path would be too long. Owned. ERR_TOO_LARGE: neither fits. */
 MUST_USE enum err presence_socket_folder(const char *state_dir, char **out);
-/* Where aegis-broker listens for operators: admin.sock in that folder; in enforced mode /run/aegis/admin.sock. Owned. Errors as above. */
-MUST_USE enum err presence_admin_socket(const char *state_dir, bool is_enforced, char **out);
+/* Where aegis-broker listens for operators: server.admin_socket, else admin.sock in that folder, in enforced mode /run/aegis/admin.sock.
+ * c may be NULL: no rules. Owned. Errors as above. */
+MUST_USE enum err presence_admin_socket(const struct config *c, const char *state_dir, char **out);
 /* Removes the FIFOs and sockets of dead processes. */
 void presence_sweep(struct presence *p);
 

@@ -38,7 +38,7 @@ static void fake_start(struct fake *f, const char *answer)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 
 	f->answer = answer;
-	ck_assert_int_eq(presence_admin_socket(f->place.state_dir, false, &f->socket), OK);
+	ck_assert_int_eq(presence_admin_socket(NULL, f->place.state_dir, &f->socket), OK);
 	snprintf(at.sun_path, sizeof at.sun_path, "%s", f->socket);
 	f->listening = socket(AF_UNIX, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(f->listening, (const struct sockaddr *)&at, sizeof at), 0);
