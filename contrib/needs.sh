@@ -46,6 +46,7 @@ has_library yaml-0.1 0.2.2        libyaml-dev           libyaml
 has_library libcurl 7.85          libcurl4-openssl-dev  curl
 has_library libsodium 1.0.18      libsodium-dev         libsodium
 has_library libmicrohttpd 0.9.75  libmicrohttpd-dev     libmicrohttpd
+has_library libcrypto 1.1.1       libssl-dev            openssl
 has_library check 0.15            check                 check
 '
 test_needs='

@@ -12,3 +12,17 @@ bool base64_append(struct buf *out, struct span bytes)
 	buf_added(out, room - 1);
 	return true;
 }
+
+bool base64_decode(struct buf *out, struct span text)
+{
+	size_t n = 0, room = text.len / 4 * 3;
+	const char *end = NULL;
+	char *to = buf_reserve(out, room);
+
+	if (!to || text.len % 4 != 0)
+		return false;
+	bool is_good = sodium_base642bin((unsigned char *)to, room, text.at, text.len, NULL, &n, &end, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+	               end == text.at + text.len;
+	buf_added(out, is_good ? n : 0);
+	return is_good;
+}

@@ -27,6 +27,7 @@ const libraries = [
   [/^curl\/urlapi\.h/, ['shared/data']],  // its parser of URLs, which does no I/O
   [/^curl\//, ['shared/net', 'shim', 'broker']],
   [/^microhttpd/, ['broker', 'contrib/demo']],
+  [/^openssl\//, ['broker']],
 ];
 
 // What domain must stay free of: files, sockets, processes, clocks, logs.
