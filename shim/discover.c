@@ -1,4 +1,5 @@
 #include "shim/discover.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "shim/cooldown.h"
@@ -93,7 +94,7 @@ static void look(struct loop_timer *t)
 	}
 	if (b->unread_ms >= 0) {
 		b->unread_ms = -1;
-		loop_timer_set(p->shim->loop, t, PATIENCE_MS);
+		loop_timer_set(p->shim->loop, t, PATIENCE(PATIENCE_MS));
 		return;
 	}
 	log_info("discover.slow", "backend=%s: answered for as a server of the older revisions", p->name);

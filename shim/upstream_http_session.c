@@ -1,5 +1,6 @@
 /* upstream_http_session - headers and the MCP session of a Streamable HTTP backend. See upstream_http.h. */
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "data/secret.h"
@@ -199,7 +200,7 @@ void session_confirmed(struct http_upstream *u)
 	u->has_listened = false;
 	begin_listening(u);
 	if (u->listener.is_on_wire)
-		loop_timer_set(u->o.loop, &u->listen_first, UPSTREAM_LISTEN_FIRST_MS);
+		loop_timer_set(u->o.loop, &u->listen_first, PATIENCE(UPSTREAM_LISTEN_FIRST_MS));
 }
 
 /* A stream that was given up for the time being is tried again. */

@@ -25,6 +25,7 @@ struct armed {
 static struct armed all[4];
 static size_t all_n;
 static int log_fd = -1;
+static long patience = 1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static _Noreturn void not_understood(const char *what)
@@ -106,7 +107,7 @@ static void arm(const char *at)
 
 static void look_once(void)
 {
-	const char *what = getenv("AEGIS_FAILPOINT"), *log = getenv("AEGIS_FAILPOINT_LOG");
+	const char *what = getenv("AEGIS_FAILPOINT"), *log = getenv("AEGIS_FAILPOINT_LOG"), *times = getenv("AEGIS_PATIENCE");
 
 	if (what && *what)
 		arm(what);
@@ -114,6 +115,10 @@ static void look_once(void)
 		log_fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (log && *log && log_fd < 0)
 		not_understood(log);
+	if (times && *times)
+		patience = take_number(&times);
+	if (patience < 1 || patience > 1000)
+		not_understood("AEGIS_PATIENCE");
 }
 
 static void note(const char *name)
@@ -168,5 +173,11 @@ bool failpoint_reached(enum failpoint at)
 		if (all[i].at == at && is_due(&all[i]))
 			fails |= act(&all[i]);
 	return fails;
+}
+
+int failpoint_patience(int ms)
+{
+	(void)pthread_once(&once, look_once);
+	return ms * (int)patience;
 }
 #endif

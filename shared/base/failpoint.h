@@ -6,6 +6,7 @@
  *       kill       SIGKILL to ourselves      error      FAILPOINT_FAILS is true
  *       stop       SIGSTOP to ourselves      delay/MS   sleeps so long
  *   AEGIS_FAILPOINT_LOG=FILE            the name of each place reached, one a line, is appended
+ *   AEGIS_PATIENCE=N                    what waits for a peer to be quick (PATIENCE) waits N times as long: a loaded machine is not a slow peer
  * What cannot be understood aborts, so that no test passes because nothing was armed. Threads: any.
  *
  * tests/fault/ledger/failpoints.test.mjs reads this table and kills at each; a new name needs a scenario there. */
@@ -112,7 +113,11 @@ bool failpoint_reached(enum failpoint at);
 
 #define FAILPOINT(id)       ((void)failpoint_reached(FAILPOINT_##id))
 #define FAILPOINT_FAILS(id) failpoint_reached(FAILPOINT_##id)
+
+int failpoint_patience(int ms);
+#define PATIENCE(ms)        failpoint_patience(ms)
 #else
 #define FAILPOINT(id)       ((void)0)
 #define FAILPOINT_FAILS(id) false
+#define PATIENCE(ms)        (ms)
 #endif

@@ -8,8 +8,8 @@ import { suite } from '../lib/settings.mjs';
 import { startShim } from '../lib/shim.mjs';
 
 /** The client of a stdio server need not wait: initialize, initialized and the first call in one go. */
-async function firstCall(backend, t) {
-  const shim = startShim(makePlace(t, simpleRules(backend.url)));
+async function firstCall(backend, t, env) {
+  const shim = startShim(makePlace(t, simpleRules(backend.url)), { env });
   const [, said] = await Promise.all([shim.initialize(), shim.call('echo', { message: 'first' })]);
   return said;
 }
@@ -34,7 +34,7 @@ describe('the first request of a session', suite, () => {
   test('comes all the same when the server says nothing to it', async (t) => {
     const backend = await startBackend(t);
     backend.onMethod.GET = () => {};
-    const said = await firstCall(backend, t);
+    const said = await firstCall(backend, t, { AEGIS_PATIENCE: '1' });
     assertSaid(said, 'first');
   });
 });

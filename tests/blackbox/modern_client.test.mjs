@@ -8,7 +8,7 @@ import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
 import { discover, modern, needsInput, retry } from '../lib/modern_client.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
-import { root, suite } from '../lib/settings.mjs';
+import { patience, root, suite } from '../lib/settings.mjs';
 import { openShim, startShim } from '../lib/shim.mjs';
 import { until } from '../lib/until.mjs';
 
@@ -28,7 +28,7 @@ describe('a modern client, an older backend', suite, () => {
     const from = performance.now();
     const answer = await modern(shim).ask('server/discover', {}, { id: 'server-discover-probe-1' });
     assert.ok(answer.error, answer.line);
-    assert.ok(performance.now() - from < 2500);
+    assert.ok(performance.now() - from < 2500 * patience);
     const sessions = backend.of('initialize').length;
     assert.equal(sessions, 0);
     assert.ok((await shim.initialize()).result);
@@ -66,7 +66,7 @@ describe('a modern client, an older child', suite, () => {
     test(`${habits.join(', ')}: initialize goes on in the same process`, async (t) => {
       const place = makePlace(t);
       place.writeRules(simpleRules([process.execPath, server, path.join(place.dir, 'log'), ...habits]));
-      const shim = startShim(place);
+      const shim = startShim(place, { env: { AEGIS_PATIENCE: '1' } });
       assert.equal((await modern(shim).ask('server/discover', {}, { id: 'server-discover-probe-1' })).error.code, -32601);
       assert.ok((await shim.initialize()).result);
       assertSaid(await shim.call('echo', { message: 'x' }), 'x');

@@ -16,10 +16,10 @@ import { until } from '../lib/until.mjs';
 const KEY = 'io.modelcontextprotocol/';
 const once = 'rate_limits: { echo: { window: 1h, max_count: 1 } }';
 
-async function setUp(t, { rules = {}, tools = ['echo', 'other', 'secret'].map((name) => tool(name)) } = {}) {
+async function setUp(t, { rules = {}, tools = ['echo', 'other', 'secret'].map((name) => tool(name)), env } = {}) {
   const backend = await startModern(t, { tools });
   const place = makePlace(t, simpleRules(backend.url, rules));
-  const shim = startShim(place);
+  const shim = startShim(place, { env });
   return { backend, place, shim, ...modern(shim) };
 }
 
@@ -151,7 +151,7 @@ describe('what passes', suite, () => {
   });
 
   test('a backend of this revision alone that is slow to say so is translated for a client that fell back', async (t) => {
-    const { backend, ask, shim } = await setUp(t);
+    const { backend, ask, shim } = await setUp(t, { env: { AEGIS_PATIENCE: '1' } });
     const discover = backend.onMethod['server/discover'];
     let asked = 0;
     backend.onMethod['server/discover'] = (x) => { if (asked++ > 0) discover(x); };

@@ -7,9 +7,10 @@ import { isAlive, processesNaming, run } from './process.mjs';
 import { bin } from './settings.mjs';
 import { settled, until } from './until.mjs';
 
-/** The programs must not see the developer's own settings. */
+/** The programs must not see the developer's own settings. AEGIS_PATIENCE (shared/base/failpoint.h): a busy machine is not a slow peer;
+ * a test that is about a slow one says { AEGIS_PATIENCE: '1' }. */
 function cleanEnv(home) {
-  const env = { HOME: home, PATH: process.env.PATH, LANG: 'C.UTF-8', TMPDIR: process.env.TMPDIR ?? '/tmp' };
+  const env = { HOME: home, PATH: process.env.PATH, LANG: 'C.UTF-8', TMPDIR: process.env.TMPDIR ?? '/tmp', AEGIS_PATIENCE: '20' };
   for (const name of ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS']) {
     if (process.env[name]) env[name] = process.env[name];
   }

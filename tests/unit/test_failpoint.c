@@ -68,7 +68,21 @@ START_TEST(only_what_is_armed_happens)
 		ck_assert_msg(end_of(cases[i].what, cases[i].times) == cases[i].end, "%s", cases[i].what);
 }
 END_TEST
+
+START_TEST(a_peer_is_given_as_much_more_time_as_the_environment_says)
+{
+	setenv("AEGIS_PATIENCE", "20", 1);
+	ck_assert_int_eq(PATIENCE(500), 10000);
+}
+END_TEST
 #else
+START_TEST(a_peer_is_given_no_more_time_where_failpoints_are_not_built)
+{
+	setenv("AEGIS_PATIENCE", "20", 1);
+	ck_assert_int_eq(PATIENCE(500), 500);
+}
+END_TEST
+
 START_TEST(only_what_is_armed_happens)
 {
 	setenv("AEGIS_FAILPOINT", "turn/committing=kill", 1);
@@ -84,6 +98,11 @@ Suite *suite(void)
 	TCase *t = tcase_create("failpoint");
 
 	tcase_add_test(t, only_what_is_armed_happens);
+#ifdef AEGIS_FAILPOINTS
+	tcase_add_test(t, a_peer_is_given_as_much_more_time_as_the_environment_says);
+#else
+	tcase_add_test(t, a_peer_is_given_no_more_time_where_failpoints_are_not_built);
+#endif
 	suite_add_tcase(s, t);
 	return s;
 }
