@@ -2,6 +2,7 @@
  * never changed by a later one. Lives in shim->calls until call_exit. */
 #pragma once
 #include "domain/acl.h"
+#include "domain/channels.h"
 #include "shim/cooldown.h"
 #include "shim/inbound.h"
 #include "shim/obstacle.h"
@@ -73,6 +74,7 @@ struct call {
 	struct terms terms;
 	struct hold hold;
 	struct approval_ask ask;
+	const char *ask_channels[CHANNELS_MAX];
 	struct buf ask_args;                 /* of ask, where the record does not keep them whole */
 	struct queue_join join;
 	struct commit commit;

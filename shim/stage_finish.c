@@ -72,6 +72,21 @@ static bool is_refund(const struct call *c)
 	return false;
 }
 
+/* What those who approved it are told. */
+static enum ran ran(const struct call *c)
+{
+	switch (c->outcome.kind) {
+	case OUTCOME_NOT_SENT:  return RAN_NOT;
+	case OUTCOME_STOPPED:   return RAN_ON;
+	case OUTCOME_UNKNOWN:   return RAN_UNKNOWN;
+	case OUTCOME_SUCCEEDED: return RAN_OK;
+	case OUTCOME_NONE:
+	case OUTCOME_FAILED:
+	case OUTCOME_REJECTED:  return RAN_FAILED;
+	}
+	return RAN_FAILED;
+}
+
 /* Written sooner or later, whatever happens; the reply does not wait for a store that takes nothing. */
 static void stays(struct call *c)
 {
@@ -89,6 +104,7 @@ static void ask_settle(struct call *c, struct store *store)
 		.is_refund = is_refund(c),
 		.is_void = is_repeating(c),
 		.is_unknown = c->outcome.kind == OUTCOME_UNKNOWN,
+		.ran = ran(c),
 		.left_tick_ms = c->flight.left_tick_ms,
 		.cooldown_ms = c->cooldown.ms,
 		.cooldown_cause = c->cooldown.cause,

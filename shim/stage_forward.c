@@ -86,6 +86,7 @@ void forward_ask(struct call *c, struct store *store)
 		.approval = c->approval,
 		.ticket = c->ticket,
 		.ticket_epoch = c->ticket_epoch,
+		.under = k ? k->approval : c->spent.approval,
 		.continues = k ? k->use : NULL,
 		.continues_tick = k ? k->use_tick : 0,
 		.deadline_ms = flight_ms(c),

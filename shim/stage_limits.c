@@ -162,6 +162,8 @@ static void describe(struct call *c)
 		.max_pending = (uint32_t)a->max_pending_per_agent,
 		.max_per_hour = (uint32_t)a->max_asks_per_hour,
 		.cooldown_after_refusal_ms = a->cooldown_after_refusal_ms,
+		.channels = c->ask_channels,
+		.channels_n = channels_of(c->rules->config, c->ask_channels),
 	};
 }
 

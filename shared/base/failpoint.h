@@ -77,6 +77,18 @@
 	X(APPROVAL_USED, "approval/used")          \
 	X(VOTE_NOTED, "vote/noted")                \
 	X(VOTE_WRITTEN, "vote/written")            \
+	/* what people are told */                 \
+	X(EVENT_WRITTEN, "event/written")          \
+	X(MESSAGES_OPENED, "messages/opened")      \
+	X(MESSAGES_OWED, "messages/owed")          \
+	X(MESSAGE_TAKEN, "message/taken")          \
+	X(MESSAGE_ENDING, "message/ending")        \
+	X(MESSAGE_ENDED, "message/ended")          \
+	X(MESSAGES_RECOVERED, "messages/recovered") \
+	X(MESSAGES_AGAIN, "messages/again")        \
+	X(CALLBACK_SEEN, "callback/seen")          \
+	X(APPROVAL_FORGOTTEN, "approval/forgotten") \
+	X(TOKEN_WRITTEN, "token/written")          \
 	X(WAKE_SENDING, "wake/sending")            \
 	X(WAKE_TAKEN, "wake/taken")                \
 	/* what stops calls for a time */          \

@@ -1,6 +1,7 @@
 #include "domain/config_check.h"
 #include "base/xalloc.h"
 #include "data/url.h"
+#include "domain/channels.h"
 #include "domain/limits.h"
 #include "domain/pattern.h"
 
@@ -89,17 +90,6 @@ void config_check_principal(struct loader *l, const struct place *at, void *obje
 }
 
 /* ---- approval, broker, audit ----------------------------------------------------------------- */
-static bool is_configured(const struct config_approval *a, const char *channel)
-{
-	if (strcmp(channel, "slack") == 0)
-		return a->slack.webhook_url.source || a->slack.bot_token.source;
-	if (strcmp(channel, "feishu") == 0)
-		return a->feishu.webhook_url.source || a->feishu.app_id.source;
-	if (strcmp(channel, "generic") == 0)
-		return a->generic.webhook_url.source;
-	return a->notify.command.n > 0;
-}
-
 static void check_listener(
 	struct loader *l, const struct place *at, const struct config_approval *a)
 {
@@ -125,7 +115,7 @@ void config_check_approval(struct loader *l, const struct place *at, void *objec
 	struct place channels = place_of(at, "channels");
 
 	for (size_t i = 0; i < a->channels.n; i++)
-		if (!is_configured(a, a->channels.v[i]))
+		if (!channel_is_configured(a, a->channels.v[i]))
 			loader_error(l, &channels, "%s is not configured: fill in approval.%s",
 				a->channels.v[i], a->channels.v[i]);
 	check_listener(l, at, a);

@@ -218,6 +218,7 @@ static void carry_over(struct repair *r)
 		{ "queue", "queues: some cannot be read; their next call starts without a delay" },
 		{ "queue_slot", "queues: some delays cannot be read; the next call may start without one" },
 		{ "ticket", "queues: some tickets cannot be read; their calls stand at the end" },
+		{ "token", "tokens: some cannot be read; make new ones with aegisctl token create" },
 	};
 	if (!r->old)
 		return;
@@ -225,6 +226,7 @@ static void carry_over(struct repair *r)
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		if (!copy_rows(r, tables[i].table, "") && tables[i].lost)
 			tell_lost(r, "%s", tables[i].lost);
+	(void)copy_rows(r, "approval_event", "ORDER BY seq DESC LIMIT 1");      /* numbers go on from there */
 	mend_queues(r);
 }
 

@@ -6,6 +6,8 @@
  *   sqlite_wait.c   calls that must wait       sqlite_approval*.c, sqlite_vote.c: people's word
  *   sqlite_switch.c brakes, cool-downs, unknown outcomes
  *   sqlite_queue.c  tickets and slots          sqlite_queue_look.c  how a queue stands
+ *   sqlite_event.c  what became of an approval           sqlite_message.c  the outbox
+ *   sqlite_token.c  who may ask over TCP                 sqlite_sweep.c  what nobody asks for any more
  *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c
  * An operation's carry_out runs inside the gate and inside the transaction. It checks first and writes last, so that a refused one
  * has written nothing; after a fault (sqlite_db.h) the whole transaction is rolled back. */
@@ -161,8 +163,10 @@ bool brake_covers(struct store *s, const struct call_facts *f, struct obstacle *
 bool brake_scope_covers(const char *scope, const char *subject, const struct call_facts *f);
 int64_t cooldown_left_ms(struct store *s, const char *backend);    /* 0: none */
 bool cooldown_put(struct store *s, const char *backend, const char *cause, int64_t for_ms);   /* false: one that lasts longer stays */
-void unknown_put(struct store *s, const struct call_facts *f, int64_t hold_ms);
-bool unknown_settle(struct store *s, const char *call, const char *by, bool was_done);   /* false: no such, or settled before */
+struct unknown { const struct call_facts *call; const char *approval; /* it ran under; "" = none */ int64_t hold_ms; };
+void unknown_put(struct store *s, const struct unknown *u);
+/* ran: what the approval it ran under is told. False: no such, or settled before. */
+bool unknown_settle(struct store *s, const struct unknown_settle *u, enum ran ran);
 
 /* ---- sqlite_wait.c ---- */
 /* Who a hold belongs to, and the call or approval whose places it takes over (NULL: nobody's). */
@@ -179,6 +183,10 @@ void approval_use(struct store *s, const struct commit *c);                    /
  * the facts only who and what. Writes nothing where nothing changed. */
 typedef bool approval_covered_fn(struct store *s, const struct call_facts *f);
 void approvals_freeze(struct store *s, approval_covered_fn *is_covered);
+
+/* ---- sqlite_event.c ---- */
+void approval_ran(struct store *s, const char *approval, enum ran ran);  /* how the call under it ended, and the event; "": nothing */
+void watchers_wake(struct store *s);                                      /* every session but shims */
 
 /* ---- sqlite_queue_look.c: nothing there writes ---- */
 struct queue_state { int64_t concurrency, delay_min_ms, delay_max_ms, took_ms; };    /* took_ms -1: nothing ran yet */

@@ -3,8 +3,7 @@
 #include "base/failpoint.h"
 #include "base/xalloc.h"
 
-#define KEPT_MS        (90LL * 24 * HOUR_MS)
-#define FORGET_AT_ONCE 16
+#define FORGET_AT_ONCE 16                    /* a broker, where there is one, sweeps them away before */
 #define HOUR_MS        (3600 * 1000LL)
 #define EXPIRE_AT_ONCE 256                   /* a backlog goes on with the next touch */
 
@@ -257,19 +256,7 @@ static void put_row(struct store *s, const struct hold *h, const char *name)
 			num(ask->redeem_ms), text_of(buf_span(&keys))));
 }
 
-/* What is over is kept for whoever looks back; the audit has its own copy of who decided. Ids begin with the wall time. */
-static void forget_old(struct store *s)
-{
-	char before[ID_SIZE], id[ID_SIZE];
-
-	snprintf(before, sizeof(before), "%012llx", (unsigned long long)(s->now.wall_ms - KEPT_MS));
-	for (int n = 0; n < FORGET_AT_ONCE && find_id(s, SQL_APPROVAL_OLD, id, BIND(text(before))); n++) {
-		db_run(&s->db, SQL_VOTE_DROP, BIND(text(id)));
-		db_run(&s->db, SQL_APPROVAL_DROP, BIND(text(id)));
-	}
-}
-
-static enum hold_answer ask(struct store *s, struct hold *h)
+static enum hold_answer ask_people(struct store *s, struct hold *h)
 {
 	char name[sizeof(((struct approval *)0)->short_id)];
 
@@ -284,11 +271,20 @@ static enum hold_answer ask(struct store *s, struct hold *h)
 	find_name(s, name);
 	put_row(s, h, name);
 	FAILPOINT(APPROVAL_ASKED);
-	forget_old(s);
+	event_put(s, h->approval, EVENT_ASKED);
+	(void)messages_open(s, h->approval, h->ask);
+	approvals_forget(s, FORGET_AT_ONCE);
 	CLEANUP(asked_release) struct asked k = asked_find(s, h->approval, false);
 	if (k.is_there)
 		asked_testify(s, &k, &(struct testimony){ .verdict = "asked", .state = APPROVAL_PENDING });
 	return HELD_ASKED;
+}
+
+/* The rules name a channel that they did not when it was asked. */
+static void tell_new_channels(struct store *s, const struct hold *h, const struct asked *k)
+{
+	if (k->a.state == APPROVAL_PENDING && messages_open(s, k->a.id, h->ask))
+		watchers_wake(s);
 }
 
 enum hold_answer approval_hold(struct store *s, struct hold *h)
@@ -303,13 +299,14 @@ enum hold_answer approval_hold(struct store *s, struct hold *h)
 		BIND(text(f->tenant), text(f->agent), num(f->level), text(f->backend), text(f->tool), hash_of(f->args_hash)));
 	if (k.is_there && is_same_tool(&k, f) && is_same_decision(&k, f)) {
 		attach(s, h, k.a.id);
+		tell_new_channels(s, h, &k);
 		return HELD_ATTACHED;
 	}
 	if (k.is_there)
 		give_up(s, &k, is_same_tool(&k, f) ? "the rules for this call have changed" : "the definition of the tool has changed");
 	if (was_refused_meanwhile(s, h))
 		return HOLD_REFUSED;
-	enum hold_answer answer = ask(s, h);
+	enum hold_answer answer = ask_people(s, h);
 	if (answer != HELD_ASKED)
 		return answer;
 	attach(s, h, h->approval);

@@ -34,9 +34,19 @@ struct edge {
 	enum approval_state to;
 	const char *by, *means, *reason, *consumed_by;
 };
+/* With the event that tells it, but for CONSUMED. */
 bool asked_move(struct store *s, const struct asked *k, const struct edge *e);
 
 void asked_wake(struct store *s, const char *approval);        /* whoever waits for it, and every program that watches */
+
+/* ---- what people are told ---- */
+/* The event, every copy that must tell it, and the broker woken. */
+void event_put(struct store *s, const char *approval, enum approval_what what);
+bool messages_open(struct store *s, const char *approval, const struct approval_ask *ask);   /* for channels that have none yet; true: some had not */
+void messages_owe(struct store *s, const char *approval);      /* what was SENT is DUE again; who is DUE, SENDING, DEAD or DROPPED stays so */
+void messages_forget(struct store *s, const char *approval);
+bool seen_note(struct store *s, const char *channel, const char *ref);   /* false: that callback was taken before */
+uint32_t approvals_forget(struct store *s, uint32_t most);     /* the oldest of those that are over long since; how many */
 
 /* A row of the audit about it. verdict: asked, approve, reject, expired, cancelled. state: how it stands now. */
 struct testimony {

@@ -86,7 +86,9 @@ struct asked asked_of(sqlite3_stmt *q, bool wants_args)
 	a->votes = (uint32_t)sqlite3_column_int64(q, 26);
 	a->waiting = (uint32_t)sqlite3_column_int64(q, 27);
 	k.is_carried = sqlite3_column_int(q, 28) != 0;
-	a->args = xstrdup(wants_args ? column_text(q, 29) : "");
+	snprintf(a->outcome, sizeof(a->outcome), "%s", column_text(q, 29));
+	a->executed_at_ms = sqlite3_column_int64(q, 30);
+	a->args = xstrdup(wants_args ? column_text(q, 31) : "");
 	return k;
 }
 
@@ -138,26 +140,31 @@ void asked_show(struct asked *k, int64_t tick)
 	a->expires_in_ms = asked_is_live(k) ? at_least_0(k->expires_tick - (a->is_frozen ? k->frozen_tick : tick)) : 0;
 }
 
-static enum err show_one(struct store *s, const char *id_or_short, bool wants_args, struct approval *out)
+/* What was read between read_begin and here, as of now. */
+static enum err show_read(struct store *s, struct asked *k, struct approval *out)
 {
 	struct now now;
 
+	enum err e = read_end(s);
+	if (e == OK && !k->is_there)
+		e = ERR_NOT_FOUND;
+	if (e != OK)
+		return e;
+	store_now(s, &now);
+	asked_show(k, now.tick_ms);
+	*out = k->a;
+	k->a = (struct approval){ 0 };
+	return OK;
+}
+
+static enum err show_one(struct store *s, const char *id_or_short, bool wants_args, struct approval *out)
+{
 	*out = (struct approval){ 0 };
 	enum err e = read_begin(s);
 	if (e != OK)
 		return e;
-	struct asked k = asked_find(s, id_or_short, wants_args);
-	e = read_end(s);
-	if (e == OK && !k.is_there)
-		e = ERR_NOT_FOUND;
-	if (e == OK) {
-		store_now(s, &now);
-		asked_show(&k, now.tick_ms);
-		*out = k.a;
-		k.a = (struct approval){ 0 };
-	}
-	asked_release(&k);
-	return e;
+	CLEANUP(asked_release) struct asked k = asked_find(s, id_or_short, wants_args);
+	return show_read(s, &k, out);
 }
 
 enum err store_approval_get(struct store *s, const char *id_or_short, struct approval *out)
@@ -168,6 +175,16 @@ enum err store_approval_get(struct store *s, const char *id_or_short, struct app
 enum err store_approval_look(struct store *s, const char *id, struct approval *out)
 {
 	return show_one(s, id, false, out);
+}
+
+enum err store_approval_previous(struct store *s, const char *id, struct approval *out)
+{
+	*out = (struct approval){ 0 };
+	enum err e = read_begin(s);
+	if (e != OK)
+		return e;
+	CLEANUP(asked_release) struct asked k = get(s, SQL_APPROVAL_BEFORE, true, BIND(text(id)));
+	return show_read(s, &k, out);
 }
 
 enum err store_approval_list(struct store *s, const struct approval_filter *f, approval_fn *fn, void *arg)
@@ -252,6 +269,18 @@ static void drop_hold(struct store *s, const struct asked *k)
 	holds_drop(s, k->a.id, keys);
 }
 
+static void tell_people(struct store *s, const struct asked *k, enum approval_state to)
+{
+	switch (to) {
+	case APPROVAL_APPROVED:
+	case APPROVAL_REJECTED: event_put(s, k->a.id, EVENT_DECIDED); break;
+	case APPROVAL_EXPIRED: event_put(s, k->a.id, EVENT_EXPIRED); break;
+	case APPROVAL_CANCELLED: event_put(s, k->a.id, EVENT_CANCELLED); break;
+	case APPROVAL_PENDING:
+	case APPROVAL_CONSUMED: break;          /* how that ends is worth telling */
+	}
+}
+
 bool asked_move(struct store *s, const struct asked *k, const struct edge *e)
 {
 	int64_t changed = db_run(&s->db, SQL_APPROVAL_EDGE,
@@ -264,6 +293,7 @@ bool asked_move(struct store *s, const struct asked *k, const struct edge *e)
 	FAILPOINT(APPROVAL_MOVED);
 	if (e->to != APPROVAL_APPROVED)
 		drop_hold(s, k);                /* of a used one nothing is left: its entries are the call's */
+	tell_people(s, k, e->to);
 	asked_wake(s, k->a.id);
 	return true;
 }

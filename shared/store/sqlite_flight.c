@@ -50,7 +50,8 @@ static void flight_put(struct store *s, const struct commit *c, uint64_t intent_
 		BIND(text(f->id), num(owner), text(f->tenant), text(f->agent), text(f->backend),
 			text(f->tool), hash_of(f->args_hash), num((int64_t)intent_seq), num(now),
 			num(now + c->deadline_ms), text_of(buf_span(&keys)),
-			num(c->terms ? c->terms->on_unknown_hold_ms : 0)));
+			num(c->terms ? c->terms->on_unknown_hold_ms : 0),
+			text(c->approval && *c->approval ? c->approval : c->under)));
 	buf_release(&keys);
 }
 
@@ -136,17 +137,22 @@ struct flight {
 	int64_t started_tick, stamped_tick; /* stamped_tick 0: its uses are open */
 	int64_t unknown_hold_ms;
 	char *keys;                         /* owned */
+	char approval[ID_SIZE];             /* it runs under; "" = none */
 };
 
 static struct flight flight_of(sqlite3_stmt *q)
 {
-	return (struct flight){
+	struct flight f = {
 		.is_there = true,
 		.started_tick = sqlite3_column_int64(q, 0),
 		.stamped_tick = sqlite3_column_int64(q, 1),
 		.keys = xstrdup(column_text(q, 2)),
 		.unknown_hold_ms = sqlite3_column_int64(q, 3),
 	};
+
+	if (sqlite3_column_bytes(q, 4) == ID_SIZE - 1)
+		memcpy(f.approval, column_text(q, 4), ID_SIZE);
+	return f;
 }
 
 static struct flight flight_get(struct store *s, const char *call, uint32_t owner)
@@ -205,12 +211,19 @@ void store_stamp(struct store *s, struct op *op, struct stamp *st)
 	turn_submit(s, op, stamp_carry_out, st);
 }
 
+static enum ran ran_of(const struct settle *e)
+{
+	return e->is_void ? RAN_ON : e->is_unknown ? RAN_UNKNOWN : e->ran;
+}
+
 /* Somebody else called it UNKNOWN meanwhile: its use stays, but what became of it is known after
  * all. */
 static void settle_late(struct store *s, const struct settle *e)
 {
+	struct unknown_settle known = { .call = e->call->id, .by = s->session, .was_done = !e->is_refund };
+
 	if (!e->is_unknown)
-		unknown_settle(s, e->call->id, s->session, !e->is_refund);
+		unknown_settle(s, &known, ran_of(e));
 }
 
 static void settle_uses(struct store *s, struct settle *e, struct flight *f)
@@ -240,8 +253,10 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 		settle_late(s, e);
 	FAILPOINT(SETTLE_USES);
 	if (f.is_there && e->is_unknown)
-		unknown_put(s, e->call, f.unknown_hold_ms);
+		unknown_put(s, &(struct unknown){ e->call, f.approval, f.unknown_hold_ms });
 	FAILPOINT(SETTLE_UNKNOWN);
+	if (f.approval[0])
+		approval_ran(s, f.approval, ran_of(e));
 	if (e->cooldown_ms > 0)
 		cooldown_put(s, e->call->backend, e->cooldown_cause, e->cooldown_ms);
 	if (e->ticket)
@@ -268,7 +283,8 @@ void flight_give_up(struct store *s, const struct call_facts *call, uint32_t own
 	if (f.is_there) {
 		if (f.stamped_tick == 0)
 			uses_stamp(s, &u, s->now.tick_ms);
-		unknown_put(s, call, f.unknown_hold_ms);
+		unknown_put(s, &(struct unknown){ call, f.approval, f.unknown_hold_ms });
+		approval_ran(s, f.approval, RAN_UNKNOWN);
 		queue_end(s, call->id);
 	}
 	free(f.keys);

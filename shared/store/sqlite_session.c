@@ -74,3 +74,43 @@ int store_watch_owner(struct store *s, const char *session_id)
 		return -1;
 	return presence_watch(s->presence, (uint32_t)number);
 }
+
+/* ---- who is here ---- */
+
+static struct session_row session_row_of(sqlite3_stmt *q)
+{
+	return (struct session_row){
+		.id = column_text(q, 0),
+		.kind = column_text(q, 1),
+		.agent = column_text(q, 2),
+		.client = column_text(q, 3),
+		.client_version = column_text(q, 4),
+		.backend = column_text(q, 5),
+		.tenant = column_text(q, 6),
+		.program_version = column_text(q, 7),
+		.number = (uint32_t)sqlite3_column_int64(q, 8),
+		.identity_level = sqlite3_column_int(q, 9),
+		.uid = (uid_t)sqlite3_column_int64(q, 10),
+		.pid = (pid_t)sqlite3_column_int64(q, 11),
+		.started_at_ms = sqlite3_column_int64(q, 12),
+		.approvals = (uint32_t)sqlite3_column_int64(q, 13),
+		.tickets = (uint32_t)sqlite3_column_int64(q, 14),
+		.flights = (uint32_t)sqlite3_column_int64(q, 15),
+	};
+}
+
+enum err store_session_list(struct store *s, session_row_fn *fn, void *arg)
+{
+	bool wants_more = true;
+
+	enum err e = read_begin(s);
+	if (e != OK)
+		return e;
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_SESSION_LIST, NO_BIND);
+	while (wants_more && db_row(&s->db, q)) {
+		struct session_row row = session_row_of(q);
+		if (row.number == gate_number(s->gate) || presence_is_alive(s->presence, row.number, NULL))
+			wants_more = fn(arg, &row);
+	}
+	return read_end(s);
+}

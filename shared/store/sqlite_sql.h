@@ -9,9 +9,13 @@
 	" ifnull(a.decided_at, 0), a.created_tick, a.expires_tick, ifnull(a.frozen_tick, -1), a.keys,"                              \
 	" (SELECT count(*) FROM approval_vote AS v WHERE v.approval = a.id AND v.is_late = 0 AND v.verdict = 'approve'),"           \
 	" (SELECT count(*) FROM approval_waiter AS w WHERE w.approval = a.id),"                                                     \
-	" a.state = 'APPROVED' AND EXISTS (SELECT 1 FROM ticket AS t WHERE t.approval = a.id), a.args"
+	" a.state = 'APPROVED' AND EXISTS (SELECT 1 FROM ticket AS t WHERE t.approval = a.id), a.outcome, a.executed_at, a.args"
 /* Its clock runs: no brake has frozen it, no ticket carries it. */
 #define APPROVAL_RUNS "a.frozen_tick IS NULL AND NOT (a.state = 'APPROVED' AND EXISTS (SELECT 1 FROM ticket AS t WHERE t.approval = a.id))"
+#define MESSAGE_COLUMNS                                                                                                         \
+	"approval, channel, ref, last_error, state, told_seq, attempts, tries, is_maybe_out, due_tick, owed_tick, created_at, sent_at," \
+	" ifnull((SELECT max(e.seq) FROM approval_event AS e WHERE e.approval = m.approval), 0)"
+#define TOKEN_COLUMNS "id, kind, name, role, person, agent, room, created_by, created_at, expires_at, revoked_at, last_used_at"
 #define TICKET_COLUMNS "backend, number, call, state, owner, epoch, aside_until_tick, keys"
 #define PASS_COLUMNS   "call, number, owner, tenant, agent, tool, aside_until_tick"
 
@@ -43,6 +47,13 @@
 	                     " client_version, backend, pid, program_version, started_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")          \
 	SQL(SESSION_DROP,    "DELETE FROM session WHERE number = ?1")                                                           \
 	SQL(SESSIONS,        "SELECT number FROM session")                                                                      \
+	SQL(SESSION_WATCHERS, "SELECT number FROM session WHERE kind <> 'shim'")                                                \
+	SQL(SESSION_BROKERS, "SELECT number FROM session WHERE kind = 'broker'")                                                \
+	SQL(SESSION_LIST,    "SELECT id, kind, agent, client, client_version, backend, tenant, program_version, number, level, uid," \
+	                     " pid, started_at, (SELECT count(*) FROM approval_waiter AS w JOIN approval AS a ON a.id = w.approval" \
+	                     " WHERE w.owner = s.number AND a.state = 'PENDING'), (SELECT count(*) FROM ticket AS t WHERE"      \
+	                     " t.owner = s.number AND t.state <> 'FORWARDING'), (SELECT count(*) FROM flight AS f WHERE"        \
+	                     " f.owner = s.number) FROM session AS s ORDER BY number")                                          \
 	SQL(SESSION_NUMBER,  "SELECT number FROM session WHERE id = ?1")                                                        \
 	SQL(OWNERS,          "SELECT number FROM session UNION SELECT owner FROM flight"                                        \
 	                     " UNION SELECT owner FROM limit_entry WHERE tick = 9223372036854775807 AND owner > 0"              \
@@ -79,11 +90,11 @@
 	SQL(HELD_DROP,       "DELETE FROM limit_entry WHERE owner = ?1 AND tick = 9223372036854775807")                         \
 	/* calls under way and unknown */                                                                                       \
 	SQL(FLIGHT_PUT,      "INSERT INTO flight (call, owner, tenant, agent, backend, tool, args_hash, intent_seq,"            \
-	                     " started_tick, deadline_tick, keys, unknown_hold_ms) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")     \
-	SQL(FLIGHT_GET,      "SELECT started_tick, stamped_tick, keys, unknown_hold_ms FROM flight WHERE call = ?1 AND owner = ?2") \
+	                     " started_tick, deadline_tick, keys, unknown_hold_ms, approval) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)") \
+	SQL(FLIGHT_GET,      "SELECT started_tick, stamped_tick, keys, unknown_hold_ms, approval FROM flight WHERE call = ?1 AND owner = ?2") \
 	SQL(FLIGHT_DROP,     "DELETE FROM flight WHERE call = ?1 AND owner = ?2")                                               \
 	SQL(FLIGHT_STAMP,    "UPDATE flight SET stamped_tick = ?3 WHERE call = ?1 AND owner = ?2 AND stamped_tick = 0"          \
-	                     " RETURNING started_tick, 0, keys, unknown_hold_ms")                                               \
+	                     " RETURNING started_tick, 0, keys, unknown_hold_ms, approval")                                     \
 	SQL(FLIGHT_IS,       "SELECT 1 FROM flight WHERE call = ?1 AND owner = ?2 AND intent_seq & 0xffffffff = ?3")            \
 	SQL(FLIGHT_SAME,     "SELECT owner, deadline_tick FROM flight WHERE tenant = ?1 AND agent = ?2 AND backend = ?3 AND tool = ?4" \
 	                     " AND args_hash = ?5 AND owner <> ?6")                                                             \
@@ -92,9 +103,10 @@
 	SQL(FLIGHT_LATE,     "SELECT owner, call, tenant, agent, backend, tool, args_hash FROM flight"                          \
 	                     " WHERE deadline_tick < ?1 AND owner <> ?2 LIMIT 1")                                               \
 	SQL(UNKNOWN_PUT,     "INSERT INTO unknown (call, tenant, agent, backend, tool, args_hash, since_tick, since_at,"        \
-	                     " hold_until_tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT (call) DO NOTHING")             \
+	                     " hold_until_tick, approval) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT (call) DO NOTHING") \
 	SQL(UNKNOWN_SETTLE,  "UPDATE unknown SET settled_at = ?2, settled_by = ?3, settled_as = ?4"                             \
 	                     " WHERE call = ?1 AND settled_at IS NULL")                                                         \
+	SQL(UNKNOWN_UNDER,   "SELECT approval FROM unknown WHERE call = ?1")                                                    \
 	SQL(UNKNOWN_IS,      "SELECT 1 FROM unknown WHERE call = ?1")                                                           \
 	SQL(UNKNOWN_SAME,    "SELECT call, since_at, hold_until_tick FROM unknown WHERE tenant = ?1 AND agent = ?2"             \
 	                     " AND backend = ?3 AND tool = ?4 AND args_hash = ?5 AND settled_at IS NULL"                        \
@@ -143,6 +155,11 @@
 	SQL(APPROVAL_THAW,   "UPDATE approval SET expires_tick = expires_tick + ?2 - frozen_tick, frozen_tick = NULL"             \
 	                     " WHERE id = ?1 AND frozen_tick IS NOT NULL")                                                        \
 	SQL(APPROVAL_OLD,    "SELECT id FROM approval WHERE id < ?1 AND state NOT IN ('PENDING','APPROVED') ORDER BY id LIMIT 1")  \
+	SQL(APPROVAL_BEFORE, "SELECT " APPROVAL_COLUMNS " FROM approval AS me JOIN approval AS a ON a.backend = me.backend AND"    \
+	                     " a.tool = me.tool AND (a.created_tick, a.id) < (me.created_tick, me.id) WHERE me.id = ?1 AND"      \
+	                     " a.tenant = me.tenant AND a.agent = me.agent AND a.state = 'CONSUMED'"                             \
+	                     " ORDER BY a.created_tick DESC, a.id DESC LIMIT 1")                                                \
+	SQL(APPROVAL_RAN,    "UPDATE approval SET outcome = ?2, executed_at = ?3 WHERE id = ?1 AND outcome <> ?2")              \
 	SQL(APPROVAL_DROP,   "DELETE FROM approval WHERE id = ?1")                                                              \
 	SQL(VOTE_DROP,       "DELETE FROM approval_vote WHERE approval = ?1")                                                   \
 	SQL(WAITER_PUT,      "INSERT INTO approval_waiter (approval, call, owner, joined_tick) VALUES (?1,?2,?3,?4)"              \
@@ -154,6 +171,65 @@
 	SQL(VOTE_PUT,        "INSERT INTO approval_vote (approval, voter, verdict, means, origin, reason, is_late, at)"           \
 	                     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT DO UPDATE SET verdict = ?3, means = ?4, origin = ?5, reason = ?6, at = ?8") \
 	SQL(VOTERS_FOR,      "SELECT voter FROM approval_vote WHERE approval = ?1 AND verdict = 'approve' AND is_late = 0 ORDER BY at") \
+	/* what people are told */                                                                                              \
+	SQL(EVENT_PUT,       "INSERT INTO approval_event (approval, what, at) VALUES (?1, ?2, ?3)")                             \
+	SQL(EVENT_LAST,      "SELECT max(seq) FROM approval_event")                                                             \
+	SQL(EVENT_LAST_OF,   "SELECT max(seq) FROM approval_event WHERE approval = ?1")                                         \
+	SQL(EVENTS,          "SELECT seq, approval, what, at FROM approval_event WHERE seq > ?1 ORDER BY seq LIMIT ?2")         \
+	SQL(EVENTS_OF,       "SELECT seq, approval, what, at FROM approval_event WHERE seq > ?1 AND approval = ?3"              \
+	                     " ORDER BY seq LIMIT ?2")                                                                          \
+	SQL(EVENT_DROP_OF,   "DELETE FROM approval_event WHERE approval = ?1 AND seq < (SELECT max(seq) FROM approval_event)")   \
+	SQL(EVENT_STRAY,     "SELECT seq FROM (SELECT seq, approval FROM approval_event WHERE seq < (SELECT max(seq) FROM"       \
+	                     " approval_event) ORDER BY seq LIMIT 64) AS e WHERE NOT EXISTS (SELECT 1 FROM approval AS a"       \
+	                     " WHERE a.id = e.approval) LIMIT 1")                                                               \
+	SQL(EVENT_DROP,      "DELETE FROM approval_event WHERE seq = ?1")                                                       \
+	SQL(MESSAGE_PUT,     "INSERT INTO message (approval, channel, state, due_tick, owed_tick, created_at)"                  \
+	                     " VALUES (?1,?2,'DUE',?3,?3,?4) ON CONFLICT DO NOTHING")                                           \
+	SQL(MESSAGE_OWE,     "UPDATE message SET state = 'DUE', due_tick = ?2, owed_tick = ?2, attempts = 0 WHERE approval = ?1" \
+	                     " AND state = 'SENT'")                                                                             \
+	SQL(MESSAGES,        "SELECT " MESSAGE_COLUMNS " FROM message AS m WHERE (?1 = '' OR approval = ?1) AND (?2 = '' OR"     \
+	                     " channel = ?2) AND (?3 = 0 OR state NOT IN ('SENT','DROPPED')) ORDER BY approval, channel LIMIT ?4") \
+	SQL(MESSAGES_OF,     "SELECT " MESSAGE_COLUMNS " FROM message AS m WHERE approval = ?1 AND (?2 = '' OR channel = ?2)"    \
+	                     " AND (?3 = 0 OR state NOT IN ('SENT','DROPPED')) ORDER BY channel LIMIT ?4")                      \
+	SQL(MESSAGES_DUE,    "SELECT " MESSAGE_COLUMNS " FROM message AS m WHERE state = 'DUE' AND due_tick <= ?3 AND"           \
+	                     " (?1 = '' OR approval = ?1) AND (?2 = '' OR channel = ?2) ORDER BY due_tick, approval, channel LIMIT ?4") \
+	SQL(MESSAGE_NEXT,    "SELECT due_tick FROM message WHERE state = 'DUE' ORDER BY due_tick LIMIT 1")                      \
+	SQL(MESSAGE_TAKE,    "UPDATE message SET state = 'SENDING', attempts = attempts + 1, tries = tries + 1"                 \
+	                     " WHERE approval = ?1 AND channel = ?2 AND state = 'DUE' RETURNING tries")                         \
+	SQL(MESSAGE_END,     "UPDATE message SET state = ?4, told_seq = max(told_seq, ?5), due_tick = ?6, owed_tick ="          \
+	                     " CASE WHEN ?4 = 'DUE' AND ?7 = 1 THEN ?6 ELSE owed_tick END, attempts = CASE ?7 WHEN 1 THEN 0"    \
+	                     " ELSE attempts END, is_maybe_out = CASE ?7 WHEN 1 THEN 0 ELSE max(is_maybe_out, ?8) END,"         \
+	                     " ref = CASE ?9 WHEN '' THEN ref ELSE ?9 END, last_error = ?10,"                                   \
+	                     " sent_at = CASE ?7 WHEN 1 THEN ?11 ELSE sent_at END"                                              \
+	                     " WHERE approval = ?1 AND channel = ?2 AND state = 'SENDING' AND tries = ?3")                      \
+	SQL(MESSAGE_RECOVER, "UPDATE message SET state = 'DUE', due_tick = ?1, is_maybe_out = 1 WHERE state = 'SENDING'")       \
+	SQL(MESSAGE_AGAIN,   "UPDATE message SET state = 'DUE', due_tick = ?3, owed_tick = ?3, attempts = 0 WHERE state = 'DEAD'" \
+	                     " AND (?1 = '' OR approval = ?1) AND (?2 = '' OR channel = ?2)")                                   \
+	SQL(MESSAGE_DROP_OF, "DELETE FROM message WHERE approval = ?1")                                                         \
+	SQL(ATTEMPT_PUT,     "INSERT INTO message_attempt (approval, channel, n, event_seq, at) VALUES (?1,?2,?3,?4,?5)")       \
+	SQL(ATTEMPT_END,     "UPDATE message_attempt SET took_ms = ?4, result = ?5, said = ?6"                                  \
+	                     " WHERE approval = ?1 AND channel = ?2 AND n = ?3 AND result = ''")                                \
+	SQL(ATTEMPTS,        "SELECT approval, channel, result, said, n, event_seq, at, took_ms FROM message_attempt"           \
+	                     " WHERE approval = ?1 AND (?2 = '' OR channel = ?2) ORDER BY channel, n")                          \
+	SQL(ATTEMPT_DROP_OF, "DELETE FROM message_attempt WHERE approval = ?1")                                                 \
+	SQL(SEEN_PUT,        "INSERT INTO seen_callback (channel, ref, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")         \
+	SQL(SEEN_OLD,        "SELECT 1 FROM seen_callback WHERE at < ?1 LIMIT 1")                                               \
+	SQL(SEEN_FORGET,     "DELETE FROM seen_callback WHERE (channel, ref) IN (SELECT channel, ref FROM seen_callback"        \
+	                     " WHERE at < ?1 LIMIT ?2)")                                                                        \
+	/* who may ask over TCP */                                                                                              \
+	SQL(TOKEN_BY_HASH,   "SELECT " TOKEN_COLUMNS " FROM token WHERE hash = ?1 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > ?2)") \
+	SQL(TOKENS,          "SELECT " TOKEN_COLUMNS " FROM token WHERE ?1 = 0 OR (revoked_at = 0 AND (expires_at = 0 OR expires_at > ?2))" \
+	                     " ORDER BY kind, name, created_at, id")                                                            \
+	SQL(TOKEN_NAMED,     "SELECT id, expires_at FROM token WHERE kind = ?1 AND revoked_at = 0 AND (name = ?2 OR id = ?2)"    \
+	                     " ORDER BY id = ?2 DESC LIMIT 1")                                                                  \
+	SQL(TOKEN_PUT,       "INSERT INTO token (id, hash, kind, name, role, person, agent, room, created_at, created_by, expires_at)" \
+	                     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                                                    \
+	SQL(TOKEN_ROTATE,    "UPDATE token SET hash = ?2, expires_at = ?3, last_used_at = 0 WHERE id = ?1")                     \
+	SQL(TOKEN_REVOKE,    "UPDATE token SET revoked_at = ?2 WHERE id = ?1 AND revoked_at = 0")                               \
+	SQL(TOKEN_LAST_USED, "SELECT last_used_at FROM token WHERE id = ?1")                                                    \
+	SQL(TOKEN_USED,      "UPDATE token SET last_used_at = ?2 WHERE id = ?1 AND last_used_at <= ?2 - 60000")                 \
+	SQL(TOKEN_OLD,       "SELECT 1 FROM token WHERE revoked_at > 0 AND revoked_at < ?1 LIMIT 1")                            \
+	SQL(TOKEN_FORGET,    "DELETE FROM token WHERE id IN (SELECT id FROM token WHERE revoked_at > 0 AND revoked_at < ?1 LIMIT ?2)") \
 	/* what stops calls for a time */                                                                                       \
 	SQL(SWITCHES,        "SELECT EXISTS (SELECT 1 FROM brake),"                                                             \
 	                     " ifnull((SELECT until_tick FROM cooldown WHERE backend = ?1), 0)")                                \

@@ -214,20 +214,36 @@ enum err store_cooldown_list(struct store *s, cooldown_fn *fn, void *arg)
 
 /* ---- outcomes nobody knows ---- */
 
-void unknown_put(struct store *s, const struct call_facts *f, int64_t hold_ms)
+void unknown_put(struct store *s, const struct unknown *u)
 {
+	const struct call_facts *f = u->call;
 	int64_t now = s->now.tick_ms;
 
 	db_run(&s->db, SQL_UNKNOWN_FORGET, BIND(num(now - UNKNOWN_KEPT_MS)));
 	db_run(&s->db, SQL_UNKNOWN_PUT,
 		BIND(text(f->id), text(f->tenant), text(f->agent), text(f->backend), text(f->tool),
-			hash_of(f->args_hash), num(now), num(s->now.wall_ms), num(now + hold_ms)));
+			hash_of(f->args_hash), num(now), num(s->now.wall_ms), num(now + u->hold_ms),
+			text(u->approval)));
 }
 
-bool unknown_settle(struct store *s, const char *call, const char *by, bool was_done)
+/* The approval that a call of unknown outcome ran under; "" = none. */
+static void find_under(struct store *s, const char *call, char out[ID_SIZE])
 {
-	return db_run(&s->db, SQL_UNKNOWN_SETTLE,
-		       BIND(text(call), num(s->now.wall_ms), text(by), text(was_done ? "done" : "not_done"))) == 1;
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_UNKNOWN_UNDER, BIND(text(call)));
+
+	snprintf(out, ID_SIZE, "%s", db_row(&s->db, q) ? column_text(q, 0) : "");
+}
+
+bool unknown_settle(struct store *s, const struct unknown_settle *u, enum ran ran)
+{
+	const char *as = u->was_done ? "done" : "not_done";
+	char under[ID_SIZE];
+
+	if (db_run(&s->db, SQL_UNKNOWN_SETTLE, BIND(text(u->call), num(s->now.wall_ms), text(u->by), text(as))) != 1)
+		return false;
+	find_under(s, u->call, under);
+	approval_ran(s, under, ran);
+	return true;
 }
 
 /* Of several like it, the one that is held longest. */
@@ -291,7 +307,7 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 	const struct unknown_settle *u = request;
 
 	op->answer = UNKNOWN_NO_SUCH;
-	if (unknown_settle(s, u->call, u->by, u->was_done)) {
+	if (unknown_settle(s, u, u->was_done ? RAN_OK : RAN_NOT)) {
 		op->answer = UNKNOWN_SETTLED;
 		FAILPOINT(UNKNOWN_SETTLED);
 		if (u->evidence)

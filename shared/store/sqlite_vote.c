@@ -61,6 +61,8 @@ static enum vote_answer agree(struct store *s, const struct asked *k, const stru
 	if (is_enough && !asked_move(s, k, &e))
 		return VOTE_TOO_LATE;
 	testify(s, k, v, is_enough ? APPROVAL_APPROVED : APPROVAL_PENDING);
+	if (!is_enough)
+		event_put(s, k->a.id, EVENT_VOTED);
 	return is_enough ? VOTE_DECIDED : VOTE_COUNTED;
 }
 
@@ -85,6 +87,8 @@ static enum vote_answer vote(struct store *s, const struct vote *v)
 {
 	CLEANUP(asked_release) struct asked k = asked_find(s, v->approval, false);
 
+	if (v->seen_ref && *v->seen_ref && !seen_note(s, v->seen_channel, v->seen_ref))
+		return VOTE_REPLAYED;
 	if (!k.is_there)
 		return VOTE_NO_SUCH;
 	if (!may_vote(&k, v))

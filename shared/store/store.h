@@ -321,7 +321,7 @@ struct message {                                                /* borrowed */
 	uint64_t told_seq, last_seq;            /* the newest event it tells; the newest there is */
 	uint32_t attempts, tries;
 	bool is_maybe_out;
-	int64_t due_in_ms, age_ms;              /* Aegis clock */
+	int64_t due_in_ms, age_ms;              /* Aegis clock. age: since it has something to tell that it does not; 0 when SENT or DROPPED */
 	int64_t created_at_ms, sent_at_ms;
 };
 typedef bool message_fn(void *arg, const struct message *m);   /* false: stop */
@@ -423,6 +423,7 @@ struct commit {
 	uint32_t ticket_epoch;
 	const char *continues;                  /* NULL: none. An earlier call of which this one is the rest: its uses move here, so that */
 	int64_t continues_tick;                 /* both are one; settle said where they stand. What they have left meanwhile is admitted */
+	const char *under;                      /* an approval that an earlier flight used, for this one too; NULL: none. Its outcome is this one's */
 	int64_t deadline_ms;                    /* the flight is over at the latest then; after it others may call it UNKNOWN */
 	const struct evidence *intent;
 	struct limit_refusal why;               /* these: out */
@@ -444,12 +445,15 @@ MUST_USE enum err store_flight_is_ours(struct store *s, const char *call, uint32
 struct stamp { const struct call_facts *call; struct claim_set limits; int64_t left_tick_ms; };
 void store_stamp(struct store *s, struct op *op, struct stamp *st);
 
+/* How a call ended, for those who approved it. RAN_ON: it is not over, a flight of its own goes on under the same approval. */
+enum ran { RAN_OK, RAN_FAILED, RAN_UNKNOWN, RAN_NOT, RAN_ON };
 struct settle {
 	const struct call_facts *call;
 	struct claim_set limits;
 	bool is_refund;                         /* gives the places back; a loop guard counts it all the same */
 	bool is_void;                           /* as if it had never been: the same call goes once more through a commit of its own */
 	bool is_unknown;                        /* recorded as UNKNOWN */
+	enum ran ran;                           /* is_void, is_unknown: whatever it says, RAN_ON, RAN_UNKNOWN */
 	int64_t left_tick_ms;                   /* -1: not known, the time of settling counts */
 	uint64_t ticket;                        /* 0: none; its slot is free after a delay drawn now */
 	int64_t cooldown_ms;                    /* > 0: the backend asked to be left alone for so long, capped by the caller */

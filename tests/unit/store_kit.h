@@ -258,7 +258,7 @@ static inline enum err job_settle_at(struct job *j, enum end how, int64_t left_t
 {
 	struct settle e = {
 		.call = &j->facts, .limits = j->claims, .is_refund = how == REFUND, .is_unknown = how == UNKNOWN,
-		.left_tick_ms = left_tick_ms, .evidence = &j->outcome,
+		.ran = how == REFUND ? RAN_FAILED : RAN_OK, .left_tick_ms = left_tick_ms, .evidence = &j->outcome,
 	};
 
 	j->op = (struct op){ .is_kept = true };

@@ -11,8 +11,16 @@ CREATE TABLE approval_event (            -- written in the same operation as wha
 CREATE INDEX approval_event_of ON approval_event(approval, seq);
 ALTER TABLE approval ADD COLUMN outcome TEXT NOT NULL DEFAULT '';     -- of the call that used it: '' (open, or none) | ok | failed | unknown | not_run
 ALTER TABLE approval ADD COLUMN executed_at INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX approval_used_by ON approval(consumed_by) WHERE consumed_by <> '';
 CREATE INDEX approval_before ON approval(backend, tool, created_tick);  -- the previous call of that tool
+-- Which used approval a call runs under, '' = none: whoever writes down how it ended writes it there too. Also of one that goes once more,
+-- or goes on, under an approval that an earlier flight used.
+ALTER TABLE flight ADD COLUMN approval TEXT NOT NULL DEFAULT '';
+ALTER TABLE unknown ADD COLUMN approval TEXT NOT NULL DEFAULT '';
+UPDATE flight SET approval = ifnull((SELECT id FROM approval WHERE consumed_by = flight.call), '');
+UPDATE unknown SET approval = ifnull((SELECT id FROM approval WHERE consumed_by = unknown.call), '');
+-- Those that live were asked before anybody could be told: people who look find them, and the next call that attaches has them told.
+INSERT INTO approval_event (approval, what, at)
+  SELECT id, 'asked', created_at FROM approval WHERE state IN ('PENDING','APPROVED') ORDER BY id;
 
 -- ---------------------------------------------------------------- outbox: one row per approval and channel, a copy that people see
 CREATE TABLE message (
@@ -22,12 +30,13 @@ CREATE TABLE message (
   -- nobody knows how it ended). SENT: tells all. DROPPED: was over before anybody was told. DEAD: given up.
   told_seq INTEGER NOT NULL DEFAULT 0,   -- the newest event it tells
   due_tick INTEGER NOT NULL,
+  owed_tick INTEGER NOT NULL,            -- since then it has something to tell that it does not
   attempts INTEGER NOT NULL DEFAULT 0,   -- since it told something last
   tries INTEGER NOT NULL DEFAULT 0,      -- in all: numbers message_attempt
   is_maybe_out INTEGER NOT NULL DEFAULT 0,   -- an attempt may have arrived although nobody heard so
   ref TEXT NOT NULL DEFAULT '',          -- the channel's own name of the copy (Slack: channel:ts, Feishu: message_id); '' = none
   last_error TEXT NOT NULL DEFAULT '',
-  created_at INTEGER NOT NULL, created_tick INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (approval, channel)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX message_due ON message(due_tick) WHERE state = 'DUE';

@@ -248,7 +248,7 @@ const ways = {
   much: ['WAL_CHECKPOINT', 'WAL_CHECKPOINTED'],
   pause: ['BRAKE_SET'],
   settle: ['UNKNOWN_SETTLED'],
-  asked: ['HOLD_TAKEN', 'APPROVAL_ASKED', 'APPROVAL_ATTACHED'],
+  asked: ['HOLD_TAKEN', 'APPROVAL_ASKED', 'APPROVAL_ATTACHED', 'EVENT_WRITTEN', 'MESSAGES_OPENED'],
   redeemed: ['APPROVAL_MOVED', 'APPROVAL_USED', 'WAKE_TAKEN'],
   given_up: ['RELEASE_WRITTEN', 'FINISH_RELEASING'],
   queued: ['TICKET_ENTERED', 'TICKET_STARTED', 'TICKET_ENDED'],
@@ -256,6 +256,10 @@ const ways = {
   vote: ['VOTE_NOTED', 'VOTE_WRITTEN', 'WAKE_SENDING'],
   repair: ['REPAIR_MADE', 'REPAIR_ASIDE', 'REPAIR_PLACED'],
 };
+
+/** What aegis-broker alone reaches, and aegisctl on its behalf: its own scenarios kill it there. */
+export const brokerPoints = ['MESSAGES_OWED', 'MESSAGE_TAKEN', 'MESSAGE_ENDING', 'MESSAGE_ENDED', 'MESSAGES_RECOVERED', 'MESSAGES_AGAIN', 'CALLBACK_SEEN', 'APPROVAL_FORGOTTEN',
+  'TOKEN_WRITTEN'];
 
 /** Not the first time, for that comes too early. */
 const nth = { reload: ':2' };
