@@ -1,4 +1,5 @@
-/* ballot - one person's word on its way into the store, whoever brought it: page, link, Slack, Feishu, API. */
+/* ballot - one person's word on its way into the store, whoever brought it: page, link, Slack, Feishu, API. It asks voter_may_decide under
+ * the rules in force; who has no say is told so (VOTE_NOT_ALLOWED) and nothing is written. */
 #pragma once
 #include "broker/broker.h"
 #include "broker/voter.h"
@@ -22,8 +23,9 @@ struct ballot {                          /* the caller fills in: */
 	struct approval as_it_is;        /* after it; ballot_release */
 	char said[1400];                 /* a sentence for the voter, true in every case, of plain text: escape it for your channel */
 
-	struct op op;
+	struct op op;                    /* internal from here */
 	struct vote vote;
+	struct loop_timer later;
 };
 void ballot_cast(struct ballot *b);
 void ballot_release(struct ballot *b);   /* not while it is being cast */

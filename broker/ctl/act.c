@@ -11,11 +11,11 @@
 
 void act_init(struct act *a, const struct place *place)
 {
-	struct operator who;
+	struct voter who;
 
 	*a = (struct act){ 0 };
 	id_new(a->id, clock_wall_ms());
-	operator_find(place, &who);
+	(void)operator_find(place, &who);
 	snprintf(a->by, sizeof a->by, "%s", who.name);
 	buf_init(&a->body, BODY_CAP);
 }

@@ -10,7 +10,7 @@ struct act_pair { const char *key, *text; };
 
 struct act {
 	char id[ID_SIZE];       /* of its row, where it concerns no call */
-	char by[80];            /* struct operator's name */
+	char by[80];            /* struct voter's name */
 	struct buf body;
 	struct evidence row;
 };

@@ -19,14 +19,14 @@ static enum ctl_exit print_json(const struct decision *d, enum ctl_exit code)
 	return code;
 }
 
-typedef enum ctl_exit decide_fn(struct place *p, const struct operator *who, struct decision *d);
+typedef enum ctl_exit decide_fn(struct place *p, const struct voter *who, struct decision *d);
 
 static enum ctl_exit run(const struct ctl *c, decide_fn *fn, bool is_approving)
 {
 	struct place place CLEANUP(place_release) = { 0 };
 	const char *reason = ctl_value(c, "reason");
 	struct decision d = { .approval = c->words[0], .reason = reason ? reason : "", .is_approving = is_approving };
-	struct operator who;
+	struct voter who;
 
 	if (reason && !act_text_is_plain("a reason", reason, DECIDE_REASON_MAX_BYTES))
 		return CTL_USAGE;
@@ -35,7 +35,7 @@ static enum ctl_exit run(const struct ctl *c, decide_fn *fn, bool is_approving)
 		code = place_open_store(&place);
 	if (code != CTL_OK)
 		return code;
-	operator_find(&place, &who);
+	(void)operator_find(&place, &who);
 	code = fn(&place, &who, &d);
 	if (c->is_json && code != CTL_BROKEN)
 		return print_json(&d, code);

@@ -15,7 +15,7 @@
 
 struct watch {
 	struct place place;
-	struct operator who;
+	struct voter who;
 	struct session me;
 	struct desk desk;
 	struct approval *rows;   /* as read last */
@@ -277,7 +277,7 @@ enum ctl_exit cmd_approvals_watch(const struct ctl *c)
 		code = place_open_to_write(&w.place);
 	if (code != CTL_OK)
 		return code;
-	operator_find(&w.place, &w.who);
+	(void)operator_find(&w.place, &w.who);
 	enum err e = join(&w);
 	if (e != OK) {
 		ctl_say("%s: %s", w.place.state_dir, err_text(e));

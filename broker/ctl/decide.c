@@ -1,8 +1,8 @@
 #include "broker/ctl/decide.h"
-#include "base/xalloc.h"
+#include <stdarg.h>
 #include "broker/ctl/act.h"
-#include "broker/ctl/approval_view.h"
-#include "broker/ctl/term.h"
+
+#define SENTENCE_CAP (64 * 1024)
 
 static void say(struct decision *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -15,56 +15,29 @@ static void say(struct decision *d, const char *fmt, ...)
 	va_end(ap);
 }
 
-static const char *done_text(enum approval_state s)
+static enum ctl_exit exit_of(enum vote_answer answer)
 {
-	switch (s) {
-	case APPROVAL_PENDING:   return "waits";
-	case APPROVAL_APPROVED:  return "was approved";
-	case APPROVAL_REJECTED:  return "was refused";
-	case APPROVAL_EXPIRED:   return "has expired";
-	case APPROVAL_CANCELLED: return "was cancelled";
-	case APPROVAL_CONSUMED:  return "was approved and used";
+	switch (answer) {
+	case VOTE_DECIDED:     return CTL_OK;
+	case VOTE_COUNTED:     return CTL_WAITING;
+	case VOTE_SECOND:
+	case VOTE_TOO_LATE:
+	case VOTE_REPLAYED:    /* only callbacks are */
+	case VOTE_NO_SUCH:     return CTL_FAILED;
+	case VOTE_NOT_ALLOWED: return CTL_DENIED;
 	}
-	return "";
-}
-
-/* Who was first, when and why. */
-static void say_standing(struct decision *d, const struct approval *a, const char *end)
-{
-	CLEANUP(buf_release) struct buf who = { 0 };
-
-	buf_init(&who, 64 * 1024);
-	bool is_whole = approval_write_decision(&who, a);
-	say(d, "%s %s%s%s", a->short_id, done_text(a->state), is_whole && who.len ? who.data : "", end);
+	return CTL_BROKEN;
 }
 
 static enum ctl_exit tell(struct decision *d, const struct approval *a)
 {
-	CLEANUP(free_charp) char *tool = a->tool ? term_text(a->tool) : NULL;
+	CLEANUP(buf_release) struct buf b = { 0 };
 
-	switch (d->answer) {
-	case VOTE_DECIDED:
-		say(d, "%s %s: %.256s for agent %s", a->short_id, d->is_approving ? "approved" : a->state == APPROVAL_CANCELLED ? "cancelled" : "refused",
-		    tool, a->agent);
-		return CTL_OK;
-	case VOTE_COUNTED:
-		say(d, "%s: your vote counts, %u of %u persons have agreed", a->short_id, a->votes, a->quorum);
-		return CTL_WAITING;
-	case VOTE_SECOND:
-	case VOTE_REPLAYED:            /* only callbacks are */
-		say_standing(d, a, "; your decision came later and changes nothing");
-		return CTL_FAILED;
-	case VOTE_TOO_LATE:
-		say_standing(d, a, "; it cannot be decided any more");
-		return CTL_FAILED;
-	case VOTE_NO_SUCH:
-		say(d, "there is no approval %.80s", d->approval);
-		return CTL_FAILED;
-	case VOTE_NOT_ALLOWED:
-		say(d, "this vote does not count for %s: it asks for named persons, or is about other arguments than were shown", a->short_id);
-		return CTL_DENIED;
-	}
-	return CTL_BROKEN;
+	buf_init(&b, SENTENCE_CAP);
+	if (!verdict_write(&b, d->answer, d->is_approving, a))
+		return CTL_BROKEN;
+	verdict_copy(d->said, sizeof d->said, buf_span(&b));
+	return exit_of(d->answer);
 }
 
 static enum ctl_exit broken(struct decision *d, enum err e)
@@ -75,23 +48,22 @@ static enum ctl_exit broken(struct decision *d, enum err e)
 
 static enum ctl_exit no_such(struct decision *d)
 {
-	struct approval none = { 0 };
-
 	d->answer = VOTE_NO_SUCH;
-	return tell(d, &none);
+	say(d, "there is no approval %.80s", d->approval);
+	return exit_of(d->answer);
 }
 
-static enum ctl_exit vote(struct place *p, const struct operator *who, struct decision *d, const struct approval *about)
+static enum ctl_exit vote(struct place *p, const struct voter *who, struct decision *d, const struct approval *about)
 {
 	struct op op = { 0 };
 	struct vote v = {
 		.approval = about->id,
 		.is_approving = d->is_approving,
 		.voter = who->name,
-		.means = "cli",
+		.means = who->means,
 		.origin = who->origin,
 		.reason = d->reason,
-		.is_named = true,
+		.is_named = who->is_person,
 	};
 
 	memcpy(v.args_hash, d->args_hash ? d->args_hash : about->args_hash, sizeof v.args_hash);
@@ -103,17 +75,17 @@ static enum ctl_exit vote(struct place *p, const struct operator *who, struct de
 	return code;
 }
 
-enum ctl_exit decide(struct place *p, const struct operator *who, struct decision *d)
+enum ctl_exit decide(struct place *p, const struct voter *who, struct decision *d)
 {
 	CLEANUP(approval_release) struct approval a = { 0 };
-	struct operator me = *who;
+	struct voter me = *who;
 
 	enum err e = p->store ? store_approval_look(p->store, d->approval, &a) : ERR_NOT_FOUND;
 	if (e == ERR_NOT_FOUND)
 		return no_such(d);
 	if (e != OK)
 		return broken(d, e);
-	if (!operator_may_decide_for(p, &me, a.uid)) {
+	if (!voter_may_decide(p->config, &me, &a)) {
 		d->answer = VOTE_NOT_ALLOWED;
 		say(d, "%s stays undecided by you: %s", a.short_id, me.why);
 		return CTL_DENIED;
@@ -121,16 +93,16 @@ enum ctl_exit decide(struct place *p, const struct operator *who, struct decisio
 	return vote(p, &me, d, &a);
 }
 
-enum ctl_exit decide_cancel(struct place *p, const struct operator *who, struct decision *d)
+enum ctl_exit decide_cancel(struct place *p, const struct voter *who, struct decision *d)
 {
 	struct op op = { 0 };
 	struct approval_cancel c = { .approval = d->approval, .by = who->name, .reason = d->reason };
 
 	if (!p->store)
 		return no_such(d);
-	if (!who->may_decide) {
+	if (!(who->roles & ROLE_OPERATOR)) {
 		d->answer = VOTE_NOT_ALLOWED;
-		say(d, "not cancelled: %s", who->why);
+		say(d, "not cancelled: %s", *who->why ? who->why : "that asks for the role operator");
 		return CTL_DENIED;
 	}
 	store_approval_cancel(p->store, &op, &c);

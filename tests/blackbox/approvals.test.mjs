@@ -126,7 +126,7 @@ describe('a call that needs a person', suite, () => {
     assertRefused(await answer, CODE.approval, { reason: 'refused' });
     const second = await person.run('approve', asked.short);
     assert.equal(second.code, 1);
-    assert.match(second.stderr, /was refused by \S+ at \d{4}-\d\d-\d\dT\S+Z: no; your decision came later/);
+    assert.match(second.stderr, /was refused by \S+ \(cli\) at \d{4}-\d\d-\d\dT\S+Z: no; your decision came later/);
     const unknown = await person.run('approve', 'APR-2222');
     assert.equal(unknown.code, 1);
     assert.match(unknown.stderr, /there is no approval APR-2222/);
