@@ -1,0 +1,48 @@
+#include "broker/slack_signature.h"
+#include <assert.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include "base/buf.h"
+#include "base/id.h"
+#include "data/secret.h"
+
+void slack_signature_write(struct span secret, const char *timestamp, struct span body, char out[68])
+{
+	CLEANUP(buf_release) struct buf base;
+	uint8_t mac[32];
+
+	buf_init(&base, strlen(timestamp) + body.len + 8);
+	bool is_whole = buf_printf(&base, "v0:%s:", timestamp) && buf_append_span(&base, body);
+	assert(is_whole && secret.len <= INT_MAX);
+	const uint8_t *made = HMAC(EVP_sha256(), secret.at, (int)secret.len, (const uint8_t *)base.data, base.len, mac, NULL);
+	assert(made); /* of short texts in memory it cannot fail */
+	memcpy(out, "v0=", 3);
+	hex_encode(out + 3, mac, sizeof mac);
+}
+
+/* Seconds since 1970, nothing but digits. */
+static bool read_timestamp(const char *text, int64_t *out)
+{
+	size_t n = strspn(text, "0123456789");
+
+	if (n == 0 || n > 12 || text[n])
+		return false;
+	*out = strtoll(text, NULL, 10);
+	return true;
+}
+
+enum slack_signature slack_signature_check(
+	struct span secret, const char *timestamp, const char *signature, struct span body, int64_t now_s)
+{
+	char wanted[68];
+	int64_t at_s;
+
+	if (!timestamp || !signature || secret.len == 0 || !read_timestamp(timestamp, &at_s))
+		return SLACK_NOT_SIGNED;
+	slack_signature_write(secret, timestamp, body, wanted);
+	if (!secret_equal(span_of(wanted), span_of(signature)))
+		return SLACK_FORGED;
+	bool is_near = at_s >= now_s - SLACK_SIGNATURE_WINDOW_S && at_s <= now_s + SLACK_SIGNATURE_WINDOW_S;
+	return is_near ? SLACK_SIGNED : SLACK_OUT_OF_TIME;
+}
