@@ -50,9 +50,11 @@ static void on_drained(void *arg)
 	turn_mark_all(s);
 }
 
-static void on_signal(void *arg)
+static void on_signal(void *arg, int number)
 {
 	struct shim *s = arg;
+
+	(void)number;
 	ending_begin(&s->ending, "signal");
 }
 

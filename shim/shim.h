@@ -8,7 +8,7 @@
 #include "shim/part.h"
 #include "shim/progress.h"
 #include "shim/rules.h"
-#include "shim/signals.h"
+#include "net/signals.h"
 #include "shim/state.h"
 #include "shim/turn.h"
 

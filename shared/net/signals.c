@@ -1,4 +1,4 @@
-#include "shim/signals.h"
+#include "net/signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -46,11 +46,12 @@ static void ready(struct loop_source *source, short events)
 	char bytes[16];
 
 	(void)events;
-	if (read(s->read_fd, bytes, sizeof(bytes)) > 0)
-		s->caught(s->arg);
+	ssize_t n = read(s->read_fd, bytes, sizeof(bytes));
+	for (ssize_t i = 0; i < n; i++)
+		s->caught(s->arg, bytes[i]);
 }
 
-enum err signals_init(struct signals *s, struct loop *loop, void (*caught)(void *arg), void *arg)
+enum err signals_init(struct signals *s, struct loop *loop, void (*caught)(void *arg, int number), void *arg)
 {
 	int fds[2];
 
