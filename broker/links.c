@@ -1,12 +1,13 @@
 #include "broker/links.h"
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "data/secret.h"
 
 #define LINKS_KEYS       2
 #define LINKS_TITLE      "aegis links 1\n"
@@ -18,10 +19,9 @@
 
 #define KID_BYTES    4
 #define ID_BYTES     16
-#define KEY_BYTES    crypto_auth_hmacsha256_KEYBYTES
-#define MAC_BYTES    crypto_auth_hmacsha256_BYTES
-#define TEXT_LEN(n)  (((n) * 8 + 5) / 6)           /* base64url without padding */
-#define TOKEN_LEN    (TEXT_LEN(KID_BYTES) + 1 + TEXT_LEN(ID_BYTES) + 1 + TEXT_LEN(MAC_BYTES))
+#define KEY_BYTES    32
+#define MAC_BYTES    32
+#define TOKEN_LEN    (BASE64URL_LEN(KID_BYTES) + 1 + BASE64URL_LEN(ID_BYTES) + 1 + BASE64URL_LEN(MAC_BYTES))
 #define LINK_FORM    (LINK_REJECT + 1)
 
 struct key { uint8_t kid[KID_BYTES], secret[KEY_BYTES]; int64_t born_ms; };
@@ -39,20 +39,15 @@ struct token_parts { uint8_t kid[KID_BYTES], id[ID_BYTES], mac[MAC_BYTES]; };
 
 static bool put_text(struct buf *out, const uint8_t *bytes, size_t n)
 {
-	char text[TEXT_LEN(MAC_BYTES) + 1];
-
-	(void)sodium_bin2base64(text, sizeof(text), bytes, n, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	return buf_append_text(out, text);
+	return base64url_append(out, (struct span){ (const char *)bytes, n });
 }
 
-/* Exactly n bytes in their one spelling: libsodium refuses bits that would be thrown away. *at moves behind it. */
 static bool get_text(const char **at, uint8_t *out, size_t n)
 {
-	size_t got = 0;
-	bool is_good = sodium_base642bin(out, n, *at, TEXT_LEN(n), NULL, &got, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+	struct span text = { *at, BASE64URL_LEN(n) };
 
-	*at += TEXT_LEN(n);
-	return is_good && got == n;
+	*at += text.len;
+	return base64url_decode(out, n, text);
 }
 
 static bool get_dot(const char **at)
@@ -70,27 +65,29 @@ static bool token_read(const char *token, struct token_parts *out)
 
 static bool id_read(const char *id, uint8_t out[ID_BYTES])
 {
-	size_t got = 0;
-
-	return strnlen(id, ID_SIZE) == ID_SIZE - 1 && sodium_hex2bin(out, ID_BYTES, id, ID_SIZE - 1, NULL, &got, NULL) == 0 && got == ID_BYTES;
+	return secret_from_hex(span_of(id), out, ID_BYTES);
 }
 
 /* Every field has a length of its own, so nothing can be read in two ways. */
 static void mac_of(const struct key *k, int kind, const uint8_t id[ID_BYTES], const struct approval *a, uint8_t out[MAC_BYTES])
 {
-	crypto_auth_hmacsha256_state state;
+	struct mac m;
 	uint8_t head[9];
 
 	head[0] = (uint8_t)kind;
 	for (int i = 0; i < 8; i++)
 		head[1 + i] = (uint8_t)((uint64_t)a->created_at_ms >> (8 * i));
-	(void)crypto_auth_hmacsha256_init(&state, k->secret, sizeof(k->secret));
-	(void)crypto_auth_hmacsha256_update(&state, (const uint8_t *)LINKS_LABEL, sizeof(LINKS_LABEL));
-	(void)crypto_auth_hmacsha256_update(&state, head, sizeof(head));
-	(void)crypto_auth_hmacsha256_update(&state, id, ID_BYTES);
-	(void)crypto_auth_hmacsha256_update(&state, a->args_hash, sizeof(a->args_hash));
-	(void)crypto_auth_hmacsha256_final(&state, out);
-	sodium_memzero(&state, sizeof(state));
+	mac_init(&m, (struct span){ (const char *)k->secret, KEY_BYTES });
+	mac_add(&m, LINKS_LABEL, sizeof(LINKS_LABEL));
+	mac_add(&m, head, sizeof(head));
+	mac_add(&m, id, ID_BYTES);
+	mac_add(&m, a->args_hash, sizeof(a->args_hash));
+	mac_done(&m, out);
+}
+
+static bool is_same(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	return secret_equal((struct span){ (const char *)a, n }, (struct span){ (const char *)b, n });
 }
 
 static bool token_write(const struct links *l, int kind, const struct approval *a, struct buf *out)
@@ -124,9 +121,9 @@ static bool token_check(const struct links *l, int kind, const char *token, cons
 	bool is_known = k != NULL;
 	bool has_id = id_read(a->id, id);
 	mac_of(is_known ? k : &l->keys[0], kind, id, a, mac);
-	bool is_same = sodium_memcmp(mac, t.mac, MAC_BYTES) == 0;
-	bool is_about_it = sodium_memcmp(id, t.id, ID_BYTES) == 0;
-	return is_known && has_id && is_same && is_about_it;
+	bool is_ours = is_same(mac, t.mac, MAC_BYTES);
+	bool is_about_it = is_same(id, t.id, ID_BYTES);
+	return is_known && has_id && is_ours && is_about_it;
 }
 
 bool links_token(const struct links *l, enum link_kind kind, const struct approval *a, struct buf *out)
@@ -201,20 +198,20 @@ static enum err keys_save(const struct links *l, const struct key *keys, size_t 
 	enum err e = is_whole ? path_write_private_file(l->path, buf_span(&text)) : ERR_TOO_LARGE;
 	if (e)
 		problem_set(why, "%s cannot be written: %s", l->path, err_text(e));
-	sodium_memzero(secret, sizeof(secret));
-	sodium_memzero(text.data, text.room);
+	secret_wipe(secret, sizeof(secret));
+	secret_wipe(text.data, text.room);
 	buf_release(&text);
 	return e;
 }
 
 static bool take_hex(const char **at, uint8_t *out, size_t n)
 {
-	size_t got = 0;
-	bool is_good = strnlen(*at, 2 * n) == 2 * n && sodium_hex2bin(out, n, *at, 2 * n, NULL, &got, NULL) == 0 && got == n;
+	struct span text = { *at, strnlen(*at, 2 * n) };
 
-	if (is_good)
-		*at += 2 * n;
-	return is_good && *(*at)++ == ' ';
+	if (!secret_from_hex(text, out, n))
+		return false;
+	*at += text.len;
+	return *(*at)++ == ' ';
 }
 
 static bool take_key(const char **at, struct key *k)
@@ -259,7 +256,7 @@ static enum err keys_load(struct links *l, struct problem *why)
 		e = ERR_INVALID;
 	}
 	if (text.data)
-		sodium_memzero(text.data, text.room);
+		secret_wipe(text.data, text.room);
 	buf_release(&text);
 	return e;
 }
@@ -278,7 +275,7 @@ enum err links_rotate(struct links *l, struct problem *why)
 		memcpy(l->keys, next, sizeof(next));
 		log_info("links.rotated", "keys=%zu", l->n);
 	}
-	sodium_memzero(next, sizeof(next));
+	secret_wipe(next, sizeof(next));
 	return e;
 }
 
@@ -336,7 +333,7 @@ void links_close(struct broker *b)
 	if (!l)
 		return;
 	loop_timer_clear(&l->timer);
-	sodium_memzero(l->keys, sizeof(l->keys));
+	secret_wipe(l->keys, sizeof(l->keys));
 	free(l->path);
 	free(l);
 }

@@ -7,6 +7,8 @@ static_assert(sizeof(struct hash) >= sizeof(crypto_generichash_state),
 	"struct hash holds libsodium's state");
 static_assert(
 	_Alignof(struct hash) >= _Alignof(crypto_generichash_state), "and is aligned like it");
+static_assert(sizeof(struct mac) >= sizeof(crypto_auth_hmacsha256_state), "struct mac holds libsodium's state");
+static_assert(_Alignof(struct mac) >= _Alignof(crypto_auth_hmacsha256_state), "and is aligned like it");
 
 enum err secret_setup(void)
 {
@@ -66,4 +68,34 @@ void hash_done(struct hash *h, uint8_t out[32])
 	int failed = crypto_generichash_final(state_of(h), out, 32);
 
 	assert(!failed);
+}
+
+static crypto_auth_hmacsha256_state *mac_state(struct mac *m)
+{
+	return (crypto_auth_hmacsha256_state *)(void *)m->state;
+}
+
+void mac_init(struct mac *m, struct span key)
+{
+	*m = (struct mac){ { 0 } };
+	(void)crypto_auth_hmacsha256_init(mac_state(m), (const unsigned char *)key.at, key.len);
+}
+
+void mac_add(struct mac *m, const void *bytes, size_t n)
+{
+	if (n)
+		(void)crypto_auth_hmacsha256_update(mac_state(m), bytes, n);
+}
+
+void mac_done(struct mac *m, uint8_t out[32])
+{
+	(void)crypto_auth_hmacsha256_final(mac_state(m), out);
+	secret_wipe(m, sizeof(*m));
+}
+
+bool secret_from_hex(struct span text, uint8_t *out, size_t n)
+{
+	size_t got = 0;
+
+	return text.len == 2 * n && sodium_hex2bin(out, n, text.at, text.len, NULL, &got, NULL) == 0 && got == n;
 }

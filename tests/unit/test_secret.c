@@ -59,6 +59,24 @@ START_TEST(secrets_are_compared_whole)
 }
 END_TEST
 
+/* RFC 4231, test case 2. */
+START_TEST(macs_are_hmac_sha_256)
+{
+	uint8_t got[32], want[32];
+	struct mac m;
+
+	mac_init(&m, SPAN("Jefe"));
+	mac_add(&m, "what do ya want ", 16);
+	mac_add(&m, NULL, 0);
+	mac_add(&m, "for nothing?", 12);
+	mac_done(&m, got);
+	ck_assert(secret_from_hex(SPAN("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"), want, 32));
+	ck_assert_mem_eq(got, want, 32);
+	ck_assert(!secret_from_hex(SPAN("5bdc"), want, 1));
+	ck_assert(!secret_from_hex(SPAN("5bd:"), want, 2));
+}
+END_TEST
+
 START_TEST(wiping_leaves_zeroes)
 {
 	char secret[] = "secret", zeroes[sizeof(secret)] = { 0 };
@@ -78,6 +96,7 @@ Suite *suite(void)
 	tcase_add_test(t, hashes_are_blake2b_256);
 	tcase_add_test(t, fields_cannot_be_moved_into_each_other);
 	tcase_add_test(t, secrets_are_compared_whole);
+	tcase_add_test(t, macs_are_hmac_sha_256);
 	tcase_add_test(t, wiping_leaves_zeroes);
 	suite_add_tcase(s, t);
 	return s;
