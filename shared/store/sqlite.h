@@ -6,6 +6,7 @@
  *   sqlite_wait.c   calls that must wait       sqlite_approval*.c, sqlite_vote.c: people's word
  *   sqlite_switch.c brakes, cool-downs, unknown outcomes
  *   sqlite_queue.c  tickets and slots          sqlite_queue_look.c  how a queue stands
+ *   sqlite_audit_read.c  looking back
  *   sqlite_event.c  what became of an approval           sqlite_message.c  the outbox
  *   sqlite_token.c  who may ask over TCP                 sqlite_sweep.c  what nobody asks for any more
  *   sqlite_session.c, sqlite_config.c, sqlite_audit.c, sqlite_tools.c, repair.c

@@ -467,8 +467,27 @@ void store_settle(struct store *s, struct op *op, struct settle *e);            
 void store_audit_append(struct store *s, struct op *op, const struct evidence *e);   /* refused, request, operator */
 struct audit_row { uint64_t seq; const char *call, *kind, *agent, *backend, *tool, *verdict, *body; int64_t at_ms; uint8_t args_hash[32], digest[32], chain[32]; };
 typedef bool audit_row_fn(void *arg, const struct audit_row *row);                   /* false: stop */
-struct audit_filter { uint32_t limit; bool is_newest_first; uint64_t after_seq; };
+/* What is 0, NULL or "" asks for nothing. No read lasts longer than 50 ms at a stretch, so that the WAL can be reset between. */
+struct audit_filter {
+	uint32_t limit;
+	bool is_newest_first;
+	uint64_t after_seq, before_seq;         /* both exclusive */
+	int64_t since_ms, until_ms;             /* wall, since <= at < until. Clocks are trusted to a day: looking ends there */
+	const char *call, *kind, *agent, *backend, *verdict;    /* whole names */
+	const char *tool;                       /* a name or a glob */
+	uint64_t *next;                         /* not NULL: one stretch only. Out: go on before (after) that one; 0: that was all */
+};
 MUST_USE enum err store_audit_read(struct store *s, const struct audit_filter *f, audit_row_fn *fn, void *arg);
+
+/* The same by calls, newest first: each with the row that began it (intent, refused, request) and the one that says how it ended. One
+ * that went once more is there once for each flight. limit counts calls; kind is that of the first row, a verdict may be either's. */
+struct audit_call { const struct audit_row *begun, *ended; };                        /* ended NULL: not yet. Borrowed */
+typedef bool audit_call_fn(void *arg, const struct audit_call *call);               /* false: stop */
+struct audit_calls;
+struct audit_calls *audit_calls_new(const struct audit_filter *f, uint32_t offset);  /* copies f; offset: so many are passed over */
+void audit_calls_free(struct audit_calls *c);
+/* One stretch. *is_done: there is no other. */
+MUST_USE enum err store_audit_calls(struct store *s, struct audit_calls *c, audit_call_fn *fn, void *arg, bool *is_done);
 
 /* ---- tools as a backend listed them last ----------------------------------------------------------------------------------- */
 #define STORE_TOOLS_MAX_PAGES 64
