@@ -61,6 +61,8 @@ has sqlite3                       sqlite3               sqlite
 has unshare                       util-linux            -
 has faketime                      faketime              libfaketime
 has openssl                       openssl               openssl
+has zsh                           zsh                   -
+has fish                          fish                  fish
 '
 
 # Packages of a list that are missing, on one line, from the column for apt (1) or brew (2).

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 
 /* ---- JSON that shows all it holds ---- */
@@ -135,6 +134,19 @@ bool approval_write_json(struct buf *b, const struct approval *a, int64_t wall_m
 }
 
 /* ---- for people ---- */
+enum term_colour approval_colour(enum approval_state s)
+{
+	switch (s) {
+	case APPROVAL_PENDING:   return TERM_YELLOW;
+	case APPROVAL_APPROVED:  return TERM_GREEN;
+	case APPROVAL_REJECTED:  return TERM_RED;
+	case APPROVAL_EXPIRED:
+	case APPROVAL_CANCELLED:
+	case APPROVAL_CONSUMED:  return TERM_DIM;
+	}
+	return TERM_PLAIN;
+}
+
 bool approval_write_duration(struct buf *b, int64_t ms)
 {
 	int64_t s = (ms + 999) / 1000;

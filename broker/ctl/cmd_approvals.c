@@ -55,6 +55,8 @@ static void cut(struct buf *b)
 		buf_truncate(b, n);
 }
 
+#define HURRY_MS 60000   /* what expires sooner is shown so */
+
 static void add_expiry(struct listing *l, const struct approval *a)
 {
 	buf_clear(&l->text);
@@ -64,6 +66,8 @@ static void add_expiry(struct listing *l, const struct approval *a)
 		table_add(&l->table, "paused");
 	else
 		table_add(&l->table, approval_write_duration(&l->text, a->expires_in_ms) ? l->text.data : "");
+	if (a->state == APPROVAL_PENDING && !a->is_frozen && a->expires_in_ms < HURRY_MS)
+		table_colour(&l->table, TERM_RED);
 }
 
 static bool add_table_row(void *arg, const struct approval *a)
@@ -72,6 +76,7 @@ static bool add_table_row(void *arg, const struct approval *a)
 
 	table_add(&l->table, a->short_id);
 	table_add(&l->table, approval_state_text(a->state));
+	table_colour(&l->table, approval_colour(a->state));
 	table_add(&l->table, a->agent);
 	table_add(&l->table, a->backend);
 	table_add(&l->table, a->tool);
@@ -116,6 +121,7 @@ enum ctl_exit cmd_approvals_list(const struct ctl *c)
 		return code;
 	buf_init(&l.text, APPROVAL_VIEW_MAX_BYTES);
 	table_init(&l.table, headings, ARRAY_LEN(headings));
+	l.table.is_coloured = ctl_is_coloured(c);
 	if (c->is_json)
 		fputs("[", stdout);
 	enum err e = look(c, &place, (uint32_t)limit, &l);

@@ -1,8 +1,15 @@
-/* commands - what aegisctl can do, and the help made from it. */
+/* commands - what aegisctl can do. */
 #include "broker/ctl/commands.h"
-#include <stdarg.h>
 
-static enum ctl_exit run_help(const struct ctl *c);
+const struct ctl_option ctl_common[] = {
+	{ "config", "FILE", "the rules to use instead of the ones found" },
+	{ "state-dir", "DIR", "the state folder to use instead of the configured one" },
+	{ "json", NULL, "answer in JSON on stdout" },
+	{ "no-color", NULL, "no colours; also NO_COLOR, TERM=dumb, and where stdout is no terminal" },
+	{ "help", NULL, "show this help" },
+	{ "version", NULL, "show the version" },
+	{ NULL, NULL, NULL },
+};
 
 static const struct ctl_option list_options[] = {
 	{ "limit", "N", "how many of the newest rows (default 20)" },
@@ -71,6 +78,7 @@ const struct command commands[] = {
 	  .options = reason_options,
 	  .words_min = 1,
 	  .words_max = 1,
+	  .takes = { "APPROVAL" },
 	  .run = cmd_approvals_approve },
 	{ .name = "approvals cancel",
 	  .synopsis = "ID [--reason TEXT]",
@@ -79,6 +87,7 @@ const struct command commands[] = {
 	  .options = reason_options,
 	  .words_min = 1,
 	  .words_max = 1,
+	  .takes = { "APPROVAL" },
 	  .run = cmd_approvals_cancel },
 	{ .name = "approvals list",
 	  .synopsis = "[--agent A] [--all [--limit N]]",
@@ -94,6 +103,7 @@ const struct command commands[] = {
 	  .options = reason_options,
 	  .words_min = 1,
 	  .words_max = 1,
+	  .takes = { "APPROVAL" },
 	  .run = cmd_approvals_reject },
 	{ .name = "approvals show",
 	  .synopsis = "ID",
@@ -101,6 +111,7 @@ const struct command commands[] = {
 	  .details = "Characters that do not show are written as \\uXXXX, which means the same.",
 	  .words_min = 1,
 	  .words_max = 1,
+	  .takes = { "APPROVAL" },
 	  .run = cmd_approvals_show },
 	{ .name = "approvals watch",
 	  .synopsis = "",
@@ -124,13 +135,24 @@ const struct command commands[] = {
 	  .options = call_options,
 	  .words_min = 1,
 	  .words_max = 3,
+	  .takes = { "AGENT" },
 	  .run = cmd_call },
+	{ .name = "completion",
+	  .synopsis = "bash|zsh|fish",
+	  .help = "print what teaches a shell to complete aegisctl's words",
+	  .details = "bash: source <(aegisctl completion bash) in ~/.bashrc. zsh: the same in ~/.zshrc, behind compinit.\n"
+		     "fish: aegisctl completion fish > ~/.config/fish/completions/aegisctl.fish. Packages install all three.",
+	  .takes = { "bash|zsh|fish" },
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_completion },
 	{ .name = "config check",
 	  .synopsis = "[FILE]",
 	  .help = "say all that is wrong with the rules, each with its place",
 	  .details = "Without FILE: the file whose rules count. Exit code 0: it loads; 1: it has errors; 7: there is none, or it\n"
 		     "cannot be read. With --json: one object with file, ok and remarks.",
 	  .words_max = 1,
+	  .takes = { "FILE" },
 	  .run = cmd_config_check },
 	{ .name = "config init",
 	  .synopsis = "[FILE|-]",
@@ -138,6 +160,7 @@ const struct command commands[] = {
 	  .details = "Without FILE: where your own rules are looked for. - prints it. A file that is there is never replaced\n"
 		     "(exit code 1).",
 	  .words_max = 1,
+	  .takes = { "FILE" },
 	  .run = cmd_config_init },
 	{ .name = "config schema",
 	  .synopsis = "",
@@ -148,12 +171,14 @@ const struct command commands[] = {
 	  .help = "print the rules in force, defaults included, secrets hidden",
 	  .details = "YAML, or JSON with --json; both load again. Secrets are shown by where they come from.",
 	  .words_max = 1,
+	  .takes = { "FILE" },
 	  .run = cmd_config_show },
 	{ .name = "help",
 	  .synopsis = "[COMMAND]",
 	  .help = "show what aegisctl can do, or all about one command",
+	  .takes = { "COMMAND", "COMMAND" },
 	  .words_max = 2,
-	  .run = run_help },
+	  .run = cmd_help },
 	{ .name = "limits",
 	  .synopsis = "[--agent A] [--watch]",
 	  .help = "show how full each rate limit is, and when its next place frees",
@@ -206,94 +231,11 @@ const struct command commands[] = {
 		     "rate limit stays used: only an answer of the backend proves that a call failed.",
 	  .words_min = 2,
 	  .words_max = 2,
+	  .takes = { "UNKNOWN", "done|not_done" },
 	  .run = cmd_unknown_settle },
+	{ .name = "version",
+	  .synopsis = "",
+	  .help = "show the version",
+	  .run = cmd_version },
 	{ .name = NULL },
 };
-
-static const struct ctl_option common_help[] = {
-	{ "config", "FILE", "the rules to use instead of the ones found" },
-	{ "state-dir", "DIR", "the state folder to use instead of the configured one" },
-	{ "json", NULL, "answer in JSON on stdout" },
-	{ "help", NULL, "show this help" },
-	{ "version", NULL, "show the version" },
-	{ NULL, NULL, NULL },
-};
-
-static const char exit_codes[] =
-	"Exit codes:\n"
-	"  0  done; call: executed with a good answer\n"
-	"  1  call: executed, the tool answered with an error; else: what was asked for is not so\n"
-	"  2  usage\n"
-	"  3  call: refused by a rule (-32001)\n"
-	"  4  call: refused by a rate limit (-32002)\n"
-	"  5  call: waits for approval or queue (-32003, -32004)\n"
-	"  6  call: backend unreachable (-32005) or outcome unknown (-32006)\n"
-	"  7  configuration, state folder or Aegis itself\n";
-
-void ctl_say(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("aegisctl: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-}
-
-static void print_options(FILE *to, const struct ctl_option *options)
-{
-	for (const struct ctl_option *o = options; o && o->name; o++) {
-		char left[40];
-		snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "",
-			o->value ? o->value : "");
-		fprintf(to, "  %-18s %s\n", left, o->help);
-	}
-}
-
-static void print_overview(FILE *to, const char *first)
-{
-	fputs("usage: aegisctl [--config FILE] [--state-dir DIR] [--json] COMMAND ...\n", to);
-	fputs("\nCommands:\n", to);
-	for (const struct command *row = commands; row->name; row++)
-		if (!first || ctl_begins_with(row, span_of(first)))
-			fprintf(to, "  %-18s %s\n", row->name, row->help);
-	fputs("\nOptions, before or after the command:\n", to);
-	print_options(to, common_help);
-	fprintf(to, "\n%s\nMore about one: aegisctl help COMMAND\n", exit_codes);
-}
-
-static void print_command(FILE *to, const struct command *row)
-{
-	fprintf(to, "usage: aegisctl %s%s%s\n\n%s\n", row->name, *row->synopsis ? " " : "",
-		row->synopsis, row->help);
-	if (row->details)
-		fprintf(to, "\n%s\n", row->details);
-	fputs("\nOptions:\n", to);
-	print_options(to, row->options);
-	print_options(to, common_help);
-}
-
-void ctl_print_help(FILE *to, const struct ctl *c)
-{
-	if (c->command)
-		print_command(to, c->command);
-	else
-		print_overview(to, c->half);
-}
-
-static enum ctl_exit run_help(const struct ctl *c)
-{
-	struct ctl about = { 0 };
-	bool wants_more = false;
-
-	if (c->words_n > 0) {
-		about.half = c->words[0];
-		about.command =
-			ctl_find(c->words[0], c->words_n > 1 ? c->words[1] : NULL, &wants_more);
-		if (!about.command && !wants_more)
-			return CTL_USAGE;
-	}
-	ctl_print_help(stdout, &about);
-	return CTL_OK;
-}

@@ -1,5 +1,5 @@
 /* ctl - aegisctl: the table of commands, what a command is given, and how it ends.
- * A command is a row of commands.c; help, usage and option parsing all come from that
+ * A command is a row of commands.c; help, usage, option parsing and completion all come from that
  * row. Data goes to stdout, all else to stderr. */
 #pragma once
 #include <stdbool.h>
@@ -35,16 +35,19 @@ struct command {
 	const char *help;       /* one line */
 	const char *details;    /* further lines of `help NAME`, or NULL */
 	const struct ctl_option *options;  /* or NULL */
+	const char *takes[2];   /* what its words are, for completion: a kind that complete.c knows, or "this|that" */
 	int words_min, words_max;
 	enum ctl_exit (*run)(const struct ctl *c);
 };
-extern const struct command commands[];  /* ends with name NULL */
+extern const struct command commands[];         /* ends with name NULL */
+extern const struct ctl_option ctl_common[];    /* options of every command; ends with name NULL */
 
 struct ctl {                    /* all borrowed from argv */
 	const char *program;    /* argv[0] */
 	const char *config;     /* --config, or NULL */
 	const char *state_dir;  /* --state-dir, or NULL */
-	bool is_json, wants_help, wants_version;
+	bool is_json, is_plain; /* is_plain: --no-color */
+	bool wants_help, wants_version;
 	const struct command *command;  /* NULL while none was found */
 	const char *half;       /* the first word of a command of two, while the second is missing */
 	const char *values[CTL_MAX_OPTIONS];
@@ -56,6 +59,9 @@ struct ctl {                    /* all borrowed from argv */
 const char *ctl_value(const struct ctl *c, const char *option);
 /* A whole number in [low, high]; fallback when the option was not given. False: it is none, said on stderr. */
 MUST_USE bool ctl_number(const struct ctl *c, const char *option, long low, long high, long fallback, long *out);
+
+/* May stdout be coloured? */
+bool ctl_is_coloured(const struct ctl *c);
 
 /* Fills c from argv. False: a sentence was printed, exit with CTL_USAGE. */
 MUST_USE bool ctl_parse(struct ctl *c, int argc, char **argv);

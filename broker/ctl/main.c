@@ -1,12 +1,11 @@
 /* aegisctl - the operators' hand. */
-#include "broker/ctl/ctl.h"
+#include "broker/ctl/commands.h"
+#include "broker/ctl/complete.h"
 
 static enum ctl_exit run(const struct ctl *c)
 {
-	if (c->wants_version) {
-		puts("aegisctl " AEGIS_VERSION);
-		return CTL_OK;
-	}
+	if (c->wants_version)
+		return cmd_version(c);
 	if (c->wants_help) {
 		ctl_print_help(stdout, c);
 		return CTL_OK;
@@ -22,6 +21,8 @@ int main(int argc, char **argv)
 {
 	struct ctl c = { 0 };
 
+	if (argc > 2 && strcmp(argv[1], COMPLETE_WORD) == 0)
+		return complete((const char *const *)argv + 2, argc - 2);
 	if (!ctl_parse(&c, argc, argv))
 		return CTL_USAGE;
 	enum ctl_exit code = run(&c);

@@ -5,30 +5,29 @@
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include "base/nearest.h"
 
-enum { OPT_CONFIG = 1, OPT_STATE_DIR, OPT_JSON, OPT_VERSION, OPT_OF_COMMAND };
+enum { OPT_COMMON = 1000, OPT_OF_COMMAND = 2000 };  /* + its number in the list; above every character */
 
-static const struct option common[] = {
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, OPT_VERSION },
-};
+#define MAX_LONG (8 + CTL_MAX_OPTIONS + 1)
 
-#define MAX_LONG (ARRAY_LEN(common) + CTL_MAX_OPTIONS + 1)
+static size_t add_options(struct option *out, size_t n, const struct ctl_option *list, int first)
+{
+	for (int i = 0; list && list[i].name; i++) {
+		assert(n + 1 < MAX_LONG);
+		out[n++] = (struct option){ list[i].name, list[i].value ? required_argument : no_argument, NULL, first + i };
+	}
+	return n;
+}
 
 static size_t long_options(const struct command *command, struct option out[MAX_LONG])
 {
-	size_t n = 0;
+	size_t n = add_options(out, 0, ctl_common, OPT_COMMON);
 
-	for (; n < ARRAY_LEN(common); n++)
-		out[n] = common[n];
-	const struct ctl_option *o = command ? command->options : NULL;
-	for (int i = 0; o && o[i].name; i++)
-		out[n++] = (struct option){ o[i].name, o[i].value ? required_argument : no_argument,
-			NULL, OPT_OF_COMMAND + i };
+	if (command)
+		n = add_options(out, n, command->options, OPT_OF_COMMAND);
 	out[n] = (struct option){ NULL, 0, NULL, 0 };
 	return n;
 }
@@ -55,6 +54,18 @@ static void refuse_option(const char *given, const struct option *all, size_t n)
 		ctl_say("unknown option %s; see aegisctl --help", given);
 }
 
+static void take_common(struct ctl *c, const char *name, const char *value)
+{
+	if (strcmp(name, "config") == 0)
+		c->config = value;
+	else if (strcmp(name, "state-dir") == 0)
+		c->state_dir = value;
+	c->is_json |= strcmp(name, "json") == 0;
+	c->is_plain |= strcmp(name, "no-color") == 0;
+	c->wants_help |= strcmp(name, "help") == 0;
+	c->wants_version |= strcmp(name, "version") == 0;
+}
+
 static bool take_option(struct ctl *c, int argc, char **argv)
 {
 	struct option all[MAX_LONG];
@@ -64,15 +75,16 @@ static bool take_option(struct ctl *c, int argc, char **argv)
 	opterr = 0;
 	int which = getopt_long(argc, argv, "+:h", all, NULL);
 	switch (which) {
-	case OPT_CONFIG: c->config = optarg; return true;
-	case OPT_STATE_DIR: c->state_dir = optarg; return true;
-	case OPT_JSON: c->is_json = true; return true;
-	case OPT_VERSION: c->wants_version = true; return true;
 	case 'h': c->wants_help = true; return true;
 	case ':': ctl_say("option %s needs a value", given); return false;
 	case '?': refuse_option(given, all, n); return false;
-	default: c->values[which - OPT_OF_COMMAND] = optarg ? optarg : ""; return true;
+	default: break;
 	}
+	if (which >= OPT_OF_COMMAND)
+		c->values[which - OPT_OF_COMMAND] = optarg ? optarg : "";
+	else
+		take_common(c, ctl_common[which - OPT_COMMON].name, optarg);
+	return true;
 }
 
 bool ctl_begins_with(const struct command *row, struct span word)
@@ -163,6 +175,14 @@ bool ctl_parse(struct ctl *c, int argc, char **argv)
 		}
 	}
 	return c->wants_help || c->wants_version || check_words(c);
+}
+
+bool ctl_is_coloured(const struct ctl *c)
+{
+	const char *unwanted = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+	return !c->is_json && !c->is_plain && !(unwanted && *unwanted) && terminal && *terminal && strcmp(terminal, "dumb") != 0 &&
+	       isatty(STDOUT_FILENO);
 }
 
 const char *ctl_value(const struct ctl *c, const char *option)

@@ -18,14 +18,23 @@ void table_release(struct table *t)
 	for (size_t i = 0; i < t->cells_n; i++)
 		free(t->cells[i]);
 	free(t->cells);
+	free(t->colours);
 	*t = (struct table){ 0 };
 }
 
 void table_add(struct table *t, const char *cell)
 {
-	if (t->cells_n % 64 == 0)
+	if (t->cells_n % 64 == 0) {
 		t->cells = xreallocarray(t->cells, t->cells_n + 64, sizeof *t->cells);
+		t->colours = xreallocarray(t->colours, t->cells_n + 64, sizeof *t->colours);
+	}
+	t->colours[t->cells_n] = TERM_PLAIN;
 	t->cells[t->cells_n++] = term_text(cell);
+}
+
+void table_colour(struct table *t, enum term_colour colour)
+{
+	t->colours[t->cells_n - 1] = (unsigned char)colour;
 }
 
 void table_addf(struct table *t, const char *fmt, ...)
@@ -60,7 +69,7 @@ void table_print(const struct table *t, FILE *to)
 	for (size_t i = 0; i < t->cells_n; i++) {
 		size_t column = i % t->columns;
 		bool is_last = column + 1 == t->columns;
-		fputs(t->cells[i], to);
+		term_paint(to, t->is_coloured ? (enum term_colour)t->colours[i] : TERM_PLAIN, t->cells[i]);
 		if (is_last)
 			fputc('\n', to);
 		else

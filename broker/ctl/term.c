@@ -62,6 +62,16 @@ void term_print(FILE *to, struct span text, enum term_lines lines)
 	fputs(shown, to);
 }
 
+void term_paint(FILE *to, enum term_colour colour, const char *text)
+{
+	static const char *const codes[] = { [TERM_BOLD] = "1", [TERM_DIM] = "2", [TERM_RED] = "31", [TERM_GREEN] = "32", [TERM_YELLOW] = "33" };
+
+	if (colour == TERM_PLAIN || !*text)
+		fputs(text, to);
+	else
+		fprintf(to, "\033[%sm%s\033[0m", codes[colour], text);
+}
+
 size_t term_width(const char *text)
 {
 	size_t width = 0;

@@ -9,4 +9,7 @@ enum term_lines { TERM_ONE_LINE, TERM_KEEP_LINES };  /* KEEP: \n and \t pass */
 MUST_USE bool term_append(struct buf *b, struct span text, enum term_lines lines);
 char *term_text(const char *text);                   /* one line, owned */
 void term_print(FILE *to, struct span text, enum term_lines lines);
+
+enum term_colour { TERM_PLAIN, TERM_BOLD, TERM_DIM, TERM_RED, TERM_GREEN, TERM_YELLOW };
+void term_paint(FILE *to, enum term_colour colour, const char *text);            /* text as it is */
 size_t term_width(const char *text);                 /* characters of text that went through term_append */

@@ -1,0 +1,12 @@
+# Writes OUT: `const char *const NAME[]`, one text per file of FILES in their order, and `const int NAME_n`, as HEADER declares them.
+set(arrays "")
+set(names "")
+set(i 0)
+foreach(file IN LISTS FILES)
+	file(READ ${file} hex HEX)
+	string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${hex}")
+	string(APPEND arrays "static const char text_${i}[] = { ${bytes} 0 };\n")
+	string(APPEND names "text_${i}, ")
+	math(EXPR i "${i} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"${HEADER}\"\n${arrays}const char *const ${NAME}[] = { ${names} };\nconst int ${NAME}_n = ${i};\n")
