@@ -5,8 +5,8 @@
 
 struct options {               /* all borrowed from argv; NULL = not given */
 	const char *config, *state_dir, *log_level;
-	bool is_foreground;        /* log to stderr; never becomes a daemon by itself otherwise either: who starts it decides */
-	bool is_auto_started;      /* by a shim (broker.autostart): ends by itself after broker.idle_exit */
+	bool is_foreground;        /* accepted for who expects it: it never becomes a daemon by itself, who starts it decides */
+	bool is_auto_started;      /* by a shim (broker.autostart): ends by itself after broker.idle_exit, keeps its log within bounds */
 };
 
 enum options_answer { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };

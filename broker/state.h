@@ -17,3 +17,9 @@ struct state {
 	struct loop_source gate, wake;
 	struct loop_timer idle;
 };
+
+void state_init(struct state *t, struct broker *b);
+bool state_is_open(struct state *t);         /* opens it unless it is; tried again once a second at most */
+void state_run(struct state *t);             /* carries out what the turn submitted, then watches what the store waits for */
+void state_leave(struct state *t);           /* submits the end of the session row */
+void state_release(struct state *t);         /* closes: what is still submitted gets its last try, and is told. Legal twice */

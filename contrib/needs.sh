@@ -9,7 +9,7 @@ has_library() { has pkg-config && pkg-config --atleast-version="$2" "$1"; }
 
 # Homebrew keeps these out of the usual places, because macOS ships older ones.
 if [ "$(uname)" = Darwin ] && has brew; then
-	for keg in curl sqlite libarchive; do
+	for keg in curl sqlite libarchive openssl@3; do
 		PKG_CONFIG_PATH="$(brew --prefix)/opt/$keg/lib/pkgconfig:${PKG_CONFIG_PATH:-}"
 	done
 	export PKG_CONFIG_PATH
@@ -46,7 +46,7 @@ has_library yaml-0.1 0.2.2        libyaml-dev           libyaml
 has_library libcurl 7.85          libcurl4-openssl-dev  curl
 has_library libsodium 1.0.18      libsodium-dev         libsodium
 has_library libmicrohttpd 0.9.75  libmicrohttpd-dev     libmicrohttpd
-has_library libcrypto 1.1.1       libssl-dev            openssl
+has_library libcrypto 3           libssl-dev            openssl@3
 has_library check 0.15            check                 check
 '
 test_needs='

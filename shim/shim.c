@@ -58,6 +58,20 @@ static void on_signal(void *arg, int number)
 	ending_begin(&s->ending, "signal");
 }
 
+/* ---- rules ------------------------------------------------------------------------------------------------------------------------ */
+static void rules_changed(struct rules *r)
+{
+	struct shim *s = container_of(r, struct shim, rules);
+
+	for_each_part(p, s)
+		tools_rules_changed(&p->tools);
+}
+
+static void rules_answered(struct rules *r)
+{
+	turn_mark_all(container_of(r, struct shim, rules));
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------------------------- */
 static char *join_names(const struct start *start)
 {
@@ -79,7 +93,9 @@ static void init_state(struct shim *s, struct start *start)
 	s->uid = getuid();
 	list_init(&s->calls);
 	progress_init(&s->progress);
-	rules_init(&s->rules, s, start->config, &start->mark);
+	rules_init(&s->rules, start->config, &start->mark);
+	s->rules.changed = rules_changed;
+	s->rules.answered = rules_answered;
 	s->first_rules = ruleset_keep(s->rules.current);
 	turn_open(&s->turn, s);
 	state_init(&s->state, s);

@@ -1,16 +1,16 @@
 /* shim - everything the process owns: made in main, passed to whoever needs it. One thread, one loop. */
 #pragma once
 #include <sys/types.h>
+#include "net/signals.h"
 #include "shim/ending.h"
 #include "shim/host.h"
 #include "shim/merge.h"
 #include "shim/options.h"
 #include "shim/part.h"
 #include "shim/progress.h"
-#include "shim/rules.h"
-#include "net/signals.h"
 #include "shim/state.h"
 #include "shim/turn.h"
+#include "store/rules.h"
 
 struct shim {
 	struct options options;

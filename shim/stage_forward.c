@@ -41,7 +41,7 @@ static enum step look_again(struct call *c)
 		return STEP_STORE;
 	if (c->needs_approval && !tools_is_defined_as(&c->part->tools, c->tool, c->facts.tool_hash))
 		return STEP_OVER;
-	switch (rules_look(&c->shim->rules)) {
+	switch (rules_look(&c->shim->rules, c->shim->state.store)) {
 	case RULES_READY:  return c->shim->rules.current == c->rules ? STEP_STORE : STEP_OVER;
 	case RULES_WAIT:   return STEP_WAIT;
 	case RULES_BEHIND:

@@ -36,7 +36,7 @@ static bool has_new_rules(struct call *c)
 {
 	struct rules *r = &c->shim->rules;
 
-	return rules_look(r) == RULES_BEHIND || r->current != c->rules;
+	return rules_look(r, c->shim->state.store) == RULES_BEHIND || r->current != c->rules;
 }
 
 static bool must_give_up(const struct call *c)

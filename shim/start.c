@@ -36,8 +36,6 @@ static bool invalid_rules(struct start *s, const struct config_report *report)
 		(void)!write(STDERR_FILENO, text.data, text.len);
 	while (first < report->v + report->n && !first->is_error)
 		first++;
-	if (errors == 0)
-		return wrong(s, REFUSED_CONFIG, "the rules cannot be used");
 	wrong(s, REFUSED_CONFIG, "%s:%d:%d: %.400s", report->path, first->problem.line, first->problem.column, first->problem.text);
 	if (errors > 1)
 		snprintf(s->why + strlen(s->why), sizeof(s->why) - strlen(s->why), " (and %zu more)", errors - 1);
@@ -53,21 +51,17 @@ static void print_warnings(const struct config_report *report)
 
 static bool load_rules(struct start *s)
 {
-	CLEANUP(free_charp) char *path = NULL;
-	struct config_report report = { 0 };
-	struct problem why = { 0 };
-	enum err e = config_find(s->options->config, &path, &why);
-	bool ok;
+	struct rules_found found;
+	enum err e = rules_find(s->options->config, &found);
+	bool ok = e == OK;
 
-	if (e != OK)
-		return wrong(s, REFUSED_CONFIG, "%s", why.text[0] ? why.text : "no rules were found; run `aegisctl setup`");
-	rules_mark_read(path, &s->mark);  /* before the file is read, so that a later change is seen */
-	e = config_load(path, &s->config, &report);
-	if (e == OK)
-		print_warnings(&report);
-	ok = e == OK || (e == ERR_INVALID ? invalid_rules(s, &report) :
-	                                    wrong(s, REFUSED_CONFIG, "%s: %s; `aegisctl setup` writes one", path, err_text(e)));
-	config_report_release(&report);
+	s->config = found.config;
+	s->mark = found.mark;
+	if (ok)
+		print_warnings(&found.report);
+	else
+		ok = found.why.text[0] ? wrong(s, REFUSED_CONFIG, "%s", found.why.text) : invalid_rules(s, &found.report);
+	config_report_release(&found.report);
 	return ok;
 }
 

@@ -3,7 +3,7 @@
 #pragma once
 #include "shim/merge.h"
 #include "shim/options.h"
-#include "shim/rules.h"
+#include "store/rules.h"
 
 struct start {
 	const struct options *options;

@@ -48,6 +48,8 @@ static void put_carry_out(struct store *s, struct op *op, void *request)
 	FAILPOINT(CONFIG_PUT);
 	p->is_in_force = changed == 1;
 	p->generation = (uint64_t)next;
+	if (p->is_in_force && next > 1)
+		wake_everyone(s); /* who is idle tells its client of new rules */
 }
 
 void store_config_put(struct store *s, struct op *op, struct config_put *p)

@@ -95,7 +95,7 @@ MUST_USE enum err store_session_list(struct store *s, session_row_fn *fn, void *
 void store_reap(struct store *s, struct op *op);                  /* releases what the dead own and what is overdue; answer: how many of both */
 
 /* ---- configuration in force ---------------------------------------------------------------------------------------------- */
-/* The first process to validate a file's new content makes it the next generation of that real path. */
+/* The first process to validate a file's new content makes it the next generation of that real path, and wakes every session. */
 MUST_USE enum err store_config_get(struct store *s, const char *path, uint64_t *generation, uint8_t hash[32]);   /* ERR_NOT_FOUND: none yet */
 struct config_put { const char *path; uint8_t hash[32]; uint64_t generation; /* out: the one that now is in force for this hash */ bool is_in_force; /* out */
                     uint64_t seen_generation; };

@@ -1,8 +1,7 @@
-#include "shim/rules.h"
+#include "store/rules.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "shim/shim.h"
 
 #define MAX_LOST_RACES 5
 
@@ -18,6 +17,29 @@ void ruleset_drop(struct ruleset *r)
 		return;
 	config_free(r->config);
 	free(r);
+}
+
+enum err rules_find(const char *given, struct rules_found *out)
+{
+	CLEANUP(free_charp) char *path = NULL;
+
+	*out = (struct rules_found){ 0 };
+	enum err e = config_find(given, &path, &out->why);
+	if (e != OK) {
+		if (!out->why.text[0])
+			problem_set(&out->why, "no rules were found; run `aegisctl setup`");
+		return e;
+	}
+	if (out->why.text[0])
+		log_warn("rules.find", "%s", out->why.text);
+	out->why = (struct problem){ 0 };
+	rules_mark_read(path, &out->mark);       /* before the file is read, so that a later change is seen */
+	e = config_load(path, &out->config, &out->report);
+	if (e == ERR_INVALID && config_report_errors(&out->report) == 0)
+		problem_set(&out->why, "the rules cannot be used");
+	else if (e != OK && e != ERR_INVALID)
+		problem_set(&out->why, "%s: %s; `aegisctl setup` writes one", path, err_text(e));
+	return e;
 }
 
 static struct ruleset *ruleset_new(struct config *c)
@@ -91,6 +113,7 @@ static bool read_file(struct rules *r, const struct rules_mark *mark)
 	enum err e = config_load(r->path, &c, &report);
 
 	r->seen = *mark;
+	r->is_reread = false;
 	if (e != OK) {
 		note_fault(r, &report, e);
 		r->is_behind = r->must_read;
@@ -119,9 +142,8 @@ static void put_in_force(struct rules *r, uint64_t generation)
 	r->lost_races = 0;
 	log_info("rules.in_force", "generation=%llu", (unsigned long long)generation);
 	ruleset_drop(before);
-	if (is_change)
-		for_each_part(p, r->shim)
-			tools_rules_changed(&p->tools);
+	if (is_change && r->changed)
+		r->changed(r);
 }
 
 static void put_told(struct op *op)
@@ -135,13 +157,13 @@ static void put_told(struct op *op)
 		put_in_force(r, r->put.generation);
 	else
 		r->must_read = true;            /* another process was first: see what the file holds now */
-	turn_mark_all(r->shim);
+	if (r->answered)
+		r->answered(r);
 }
 
 /* The store decides whose content comes next: compare-and-set on the generation we have seen. */
-static enum rules_answer agree(struct rules *r)
+static enum rules_answer agree(struct rules *r, struct store *store)
 {
-	struct store *store = r->shim->state.store;
 	uint64_t generation = 0;
 	uint8_t hash[32];
 	enum err e = store_config_get(store, r->path, &generation, hash);
@@ -167,7 +189,7 @@ static enum rules_answer agree(struct rules *r)
 	return RULES_WAIT;
 }
 
-enum rules_answer rules_look(struct rules *r)
+enum rules_answer rules_look(struct rules *r, struct store *store)
 {
 	struct rules_mark mark;
 
@@ -178,17 +200,17 @@ enum rules_answer rules_look(struct rules *r)
 		return RULES_FAILED;
 	}
 	rules_mark_read(r->path, &mark);
-	if (!is_same_mark(&mark, &r->seen) || (r->must_read && !r->is_behind)) {
+	if (!is_same_mark(&mark, &r->seen) || r->is_reread || (r->must_read && !r->is_behind)) {
 		offer(r, NULL);
 		if (!read_file(r, &mark))
 			r->must_read = r->is_behind;
 	}
-	if (!r->shim->state.store)
+	if (!store)
 		return r->is_behind ? RULES_BEHIND : RULES_READY;
 	if (!r->offered && r->current->generation == 0)
 		offer(r, ruleset_keep(r->current));
 	if (r->offered)
-		return agree(r);
+		return agree(r, store);
 	return r->is_behind ? RULES_BEHIND : RULES_READY;
 }
 
@@ -198,10 +220,20 @@ void rules_moved_on(struct rules *r)
 		r->must_read = true;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------------------- */
-void rules_init(struct rules *r, struct shim *shim, struct config *config, const struct rules_mark *seen)
+enum err rules_reread(struct rules *r, struct config_report *report)
 {
-	*r = (struct rules){ .shim = shim, .path = xstrdup(config->path), .seen = *seen };
+	struct config *c = NULL;
+	enum err e = config_load(r->path, &c, report);
+
+	config_free(c);
+	r->is_reread = true;
+	return e;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------------------- */
+void rules_init(struct rules *r, struct config *config, const struct rules_mark *seen)
+{
+	*r = (struct rules){ .path = xstrdup(config->path), .seen = *seen };
 	r->current = ruleset_new(config);
 }
 

@@ -1,0 +1,8 @@
+/* modules - what lives as long as the process, in the order of its opening. */
+#include "broker/broker.h"
+#include "broker/housekeeping.h"
+
+const struct broker_module broker_modules[] = {
+	{ "housekeeping", housekeeping_open, NULL, housekeeping_look, NULL, housekeeping_stop, housekeeping_close },
+	{ 0 },
+};
