@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Broker } from './broker.mjs';
 import { isAlive, processesNaming, run } from './process.mjs';
 import { bin } from './settings.mjs';
 import { settled, until } from './until.mjs';
@@ -25,7 +26,7 @@ export class Place {
     this.config = path.join(this.dir, 'aegis.yaml');
     this.db = path.join(this.state, 'aegis.db');
     this.env = cleanEnv(this.home);
-    this.started = [];            // shims; shim.mjs adds them
+    this.started = [];            // shims and brokers; they add themselves
     mkdirSync(this.home, { mode: 0o700 });
     if (rules !== undefined) this.writeRules(rules);
   }
@@ -43,6 +44,13 @@ export class Place {
 
   ctl(args, options = {}) {
     return run(bin('aegisctl'), [...args, ...this.options], { env: this.env, ...options });
+  }
+
+  /** A broker of this place, in the foreground, once it serves; it is ended with the place. Options: broker.mjs. */
+  async broker(options) {
+    const broker = new Broker(this, options);
+    await broker.ready();
+    return broker;
   }
 
   /** Rows of a query on the database, as objects; by the sqlite3 program, read-only. */
@@ -65,11 +73,11 @@ export class Place {
     return rows.map((row) => ({ ...row, body: JSON.parse(row.body) }));
   }
 
-  /** Ends what still runs as a client would, and looks at how every shim of this place ended. */
+  /** Ends what still runs as a client would, and looks at how every shim and broker of this place ended. */
   async leave() {
-    for (const shim of this.started) shim.letGo();
+    for (const one of this.started) one.letGo();
     try {
-      for (const shim of this.started) shim.assertEndedWell(await settled(shim.exited, `end of a shim${shim.lastWords()}`));
+      for (const one of this.started) one.assertEndedWell(await settled(one.exited, `end of process ${one.pid}${one.lastWords()}`));
       await until(() => processesNaming(this.dir).length === 0, { what: `no process left in ${this.dir}` });
     } finally {
       for (const pid of processesNaming(this.dir)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
@@ -85,7 +93,8 @@ export function makePlace(t, rules) {
   return place;
 }
 
-/** Rules for one backend `demo` (a URL, or the argv of a command) and the agents named, all allowed; more is YAML text put below. */
+/** Rules for one backend `demo` (a URL, or the argv of a command) and the agents named, all allowed; more is YAML text put below.
+ *  A shim starts a broker only if more says so (broker: ...). */
 export function simpleRules(where, { agents = ['one'], grant = '', agent = '', more = '' } = {}) {
   const names = agents.map((name) => `  ${name}:
     display_name: "${name}"
@@ -94,7 +103,9 @@ ${indent(agent, 4)}    backends:
         allowed: true
 ${indent(grant, 8)}`).join('');
   const backend = Array.isArray(where) ? `command: ${JSON.stringify(where)}` : `url: "${where}"`;
-  return `backends:\n  demo: { ${backend} }\nagents:\n${names}${more}`;
+  const text = `backends:\n  demo: { ${backend} }\nagents:\n${names}${more}`;
+  if (!/approval_required/.test(text) || /^broker:/m.test(text)) return text;
+  return `${text}${text.endsWith('\n') ? '' : '\n'}broker: { autostart: false }\n`;
 }
 
 function indent(text, by) {
