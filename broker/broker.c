@@ -24,7 +24,7 @@ static bool is_busy(const struct broker *b)
 
 static void look_at_rules(struct broker *b)
 {
-	enum rules_answer answer = rules_look(&b->rules, b->state.store);
+	enum rulebook_answer answer = rulebook_look(&b->rules, b->state.store);
 
 	if (answer == RULES_BEHIND && !b->is_behind)
 		log_warn("rules.behind", "%s", b->rules.why);
@@ -82,7 +82,7 @@ static void note_unmoved(const struct broker *b)
 		log_warn("rules.restart", "state_dir is another one now; aegis-broker goes on with %s until it is started anew", b->state_dir);
 }
 
-static void rules_changed(struct rules *r)
+static void rules_changed(struct rulebook *r)
 {
 	struct broker *b = container_of(r, struct broker, rules);
 
@@ -93,14 +93,14 @@ static void rules_changed(struct rules *r)
 			broker_modules[i].rules_changed(b);
 }
 
-static void rules_answered(struct rules *r)
+static void rules_answered(struct rulebook *r)
 {
 	take_rules(container_of(r, struct broker, rules));
 }
 
 enum err broker_reload(struct broker *b, struct config_report *report)
 {
-	enum err e = rules_reread(&b->rules, report);
+	enum err e = rulebook_reread(&b->rules, report);
 
 	if (!b->is_ending)
 		look_at_rules(b);
@@ -176,12 +176,12 @@ static enum err open_modules(struct broker *b, struct problem *why)
 	return OK;
 }
 
-enum err broker_init(struct broker *b, const struct options *o, struct rules_found *found, struct problem *why)
+enum err broker_init(struct broker *b, const struct options *o, struct rulebook_found *found, struct problem *why)
 {
 	enum err e;
 
 	*b = (struct broker){ .options = *o, .lock.fd = -1, .service.fd = -1 };
-	rules_init(&b->rules, found->config, &found->mark);
+	rulebook_init(&b->rules, found->config, &found->mark);
 	found->config = NULL;
 	b->rules.changed = rules_changed;
 	b->rules.answered = rules_answered;
@@ -223,7 +223,7 @@ void broker_release(struct broker *b)
 	while (b->opened > 0)
 		if (broker_modules[--b->opened].close)
 			broker_modules[b->opened].close(b);
-	rules_release(&b->rules);
+	rulebook_release(&b->rules);
 	if (b->has_loop) {
 		loop_timer_clear(&b->tick);
 		service_release(&b->service);

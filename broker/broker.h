@@ -13,7 +13,7 @@
 #include "net/loop.h"
 #include "net/signals.h"
 #include "store/broker_lock.h"
-#include "store/rules.h"
+#include "store/rulebook.h"
 
 struct doors;
 struct housekeeping;
@@ -32,7 +32,7 @@ struct broker {
 	struct signals signals;
 	struct service service;              /* the service manager, if one started us */
 	struct broker_lock lock;             /* the one broker of this state folder */
-	struct rules rules;
+	struct rulebook rules;
 	struct state state;                  /* the store */
 	struct config *config;               /* in force: that of rules. Another one may take its place in any turn: copy what must last longer */
 	uint64_t generation;
@@ -66,7 +66,7 @@ struct broker_module {
 extern const struct broker_module broker_modules[];                   /* ends with name NULL */
 
 /* Takes over the rules found. ERR_STORE_BUSY: another broker is there. ERR_*: why says what an operator can do. broker_release in every case. */
-MUST_USE enum err broker_init(struct broker *b, const struct options *o, struct rules_found *rules, struct problem *why);
+MUST_USE enum err broker_init(struct broker *b, const struct options *o, struct rulebook_found *rules, struct problem *why);
 void broker_run(struct broker *b);                                    /* until it is to end */
 void broker_release(struct broker *b);
 

@@ -29,7 +29,7 @@ static void print_report(const struct config_report *report)
 		(void)!write(STDERR_FILENO, text.data, text.len);
 }
 
-static int run(const struct options *options, struct rules_found *found)
+static int run(const struct options *options, struct rulebook_found *found)
 {
 	struct broker broker;
 	struct problem why = { 0 };
@@ -48,7 +48,7 @@ static int run(const struct options *options, struct rules_found *found)
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct rules_found found;
+	struct rulebook_found found;
 	enum err e;
 
 	switch (options_read(argc, argv, &options)) {
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 	setup_log(options.log_level, NULL);
 	if (secret_setup() != OK || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;
-	e = rules_find(options.config, &found);
+	e = rulebook_find(options.config, &found);
 	print_report(&found.report);
 	config_report_release(&found.report);
 	if (e != OK) {

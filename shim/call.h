@@ -9,7 +9,7 @@
 #include "shim/pipeline.h"
 #include "shim/record.h"
 #include "shim/refusal.h"
-#include "store/rules.h"
+#include "store/rulebook.h"
 #include "shim/standing.h"
 #include "shim/tools.h"
 #include "shim/upstream.h"

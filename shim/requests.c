@@ -124,7 +124,7 @@ static enum request_verdict can_decide(struct part *p, struct refusal *r)
 		return refuse_store(r, p->shim->state.why);
 	if (store_is_refusing(p->shim->state.store))
 		return refuse_store(r, "the store does not take rows at present");
-	switch (rules_look(&p->shim->rules, p->shim->state.store)) {
+	switch (rulebook_look(&p->shim->rules, p->shim->state.store)) {
 	case RULES_READY:
 		return REQUEST_PASSES;
 	case RULES_WAIT:
@@ -321,7 +321,7 @@ bool request_write_answer(struct part *p, struct request *q, const struct jsonrp
 	if (request_is_blocked(p, q, answer, id, out))
 		return true;
 	if (q->kind->list)
-		(void)rules_look(&p->shim->rules, p->shim->state.store);    /* by the rules as they are now, or as they were if they cannot be settled yet */
+		(void)rulebook_look(&p->shim->rules, p->shim->state.store);    /* by the rules as they are now, or as they were if they cannot be settled yet */
 	is_cut = is_filtered(p, q->kind);
 	if (!(is_cut ? write_list(p, q, answer, id, out) : reply_write_answer(answer, id, out, &q->is_replaced)))
 		return false;

@@ -59,7 +59,7 @@ static void on_signal(void *arg, int number)
 }
 
 /* ---- rules ------------------------------------------------------------------------------------------------------------------------ */
-static void rules_changed(struct rules *r)
+static void rules_changed(struct rulebook *r)
 {
 	struct shim *s = container_of(r, struct shim, rules);
 
@@ -67,7 +67,7 @@ static void rules_changed(struct rules *r)
 		tools_rules_changed(&p->tools);
 }
 
-static void rules_answered(struct rules *r)
+static void rules_answered(struct rulebook *r)
 {
 	turn_mark_all(container_of(r, struct shim, rules));
 }
@@ -93,7 +93,7 @@ static void init_state(struct shim *s, struct start *start)
 	s->uid = getuid();
 	list_init(&s->calls);
 	progress_init(&s->progress);
-	rules_init(&s->rules, start->config, &start->mark);
+	rulebook_init(&s->rules, start->config, &start->mark);
 	s->rules.changed = rules_changed;
 	s->rules.answered = rules_answered;
 	s->first_rules = ruleset_keep(s->rules.current);
@@ -159,7 +159,7 @@ void shim_release(struct shim *s)
 	ending_release(&s->ending);
 	progress_release(&s->progress);
 	ruleset_drop(s->first_rules);
-	rules_release(&s->rules);
+	rulebook_release(&s->rules);
 	signals_release(&s->signals);
 	loop_free(s->loop);
 	free(s->parts);

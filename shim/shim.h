@@ -10,7 +10,7 @@
 #include "shim/progress.h"
 #include "shim/state.h"
 #include "shim/turn.h"
-#include "store/rules.h"
+#include "store/rulebook.h"
 
 struct shim {
 	struct options options;
@@ -22,7 +22,7 @@ struct shim {
 	struct loop *loop;
 	struct signals signals;
 	struct host host;
-	struct rules rules;
+	struct rulebook rules;
 	struct state state;
 	struct turn turn;
 	struct progress progress;

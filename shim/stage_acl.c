@@ -51,7 +51,7 @@ static enum step can_decide(struct call *c)
 		return call_refuse_store(c, "the outcome of an earlier call is not yet written");
 	if (c->rounds > MAX_ROUNDS)
 		return call_refuse(c, REFUSED_CONFIG, "", "the rules change faster than a call can be judged. The call was not executed.");
-	switch (rules_look(&s->rules, s->state.store)) {
+	switch (rulebook_look(&s->rules, s->state.store)) {
 	case RULES_READY:
 		return STEP_NEXT;
 	case RULES_WAIT:

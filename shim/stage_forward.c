@@ -41,7 +41,7 @@ static enum step look_again(struct call *c)
 		return STEP_STORE;
 	if (c->needs_approval && !tools_is_defined_as(&c->part->tools, c->tool, c->facts.tool_hash))
 		return STEP_OVER;
-	switch (rules_look(&c->shim->rules, c->shim->state.store)) {
+	switch (rulebook_look(&c->shim->rules, c->shim->state.store)) {
 	case RULES_READY:  return c->shim->rules.current == c->rules ? STEP_STORE : STEP_OVER;
 	case RULES_WAIT:   return STEP_WAIT;
 	case RULES_BEHIND:
@@ -138,7 +138,7 @@ static void committed(struct call *c)
 
 static void rules_changed(struct call *c)
 {
-	rules_moved_on(&c->shim->rules);
+	rulebook_moved_on(&c->shim->rules);
 	if (c->is_dropped)
 		call_refuse(c, REFUSED_CANCELLED, "", "the client ended the call. It was not executed.");
 	else

@@ -263,7 +263,7 @@ static void told_hold(struct call *c)
 		c->refused_at = stage_name(STAGE_LIMITS);
 		break;
 	case HOLD_CONFIG_CHANGED:
-		rules_moved_on(&c->shim->rules);
+		rulebook_moved_on(&c->shim->rules);
 		call_start_over(c);
 		break;
 	case HOLD_BRAKED:

@@ -34,9 +34,9 @@ static enum step refuse_wait(struct call *c, const struct queue_place *p)
 /* ---- waiting ----------------------------------------------------------------------------------------------------------------------- */
 static bool has_new_rules(struct call *c)
 {
-	struct rules *r = &c->shim->rules;
+	struct rulebook *r = &c->shim->rules;
 
-	return rules_look(r, c->shim->state.store) == RULES_BEHIND || r->current != c->rules;
+	return rulebook_look(r, c->shim->state.store) == RULES_BEHIND || r->current != c->rules;
 }
 
 static bool must_give_up(const struct call *c)

@@ -51,8 +51,8 @@ static void print_warnings(const struct config_report *report)
 
 static bool load_rules(struct start *s)
 {
-	struct rules_found found;
-	enum err e = rules_find(s->options->config, &found);
+	struct rulebook_found found;
+	enum err e = rulebook_find(s->options->config, &found);
 	bool ok = e == OK;
 
 	s->config = found.config;

@@ -3,12 +3,12 @@
 #pragma once
 #include "shim/merge.h"
 #include "shim/options.h"
-#include "store/rules.h"
+#include "store/rulebook.h"
 
 struct start {
 	const struct options *options;
 	struct config *config;               /* owned until shim_init takes it over */
-	struct rules_mark mark;
+	struct rulebook_mark mark;
 	const char *backends[MERGE_MAX_PARTS];   /* config's, in its order */
 	size_t backends_n;
 	char *state_dir;                     /* owned until shim_init takes it over */

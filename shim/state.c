@@ -27,7 +27,7 @@ static void wake_ready(struct loop_source *s, short events)
 	(void)events;
 	store_wake_drain(t->store);
 	FAILPOINT(WAKE_TAKEN);
-	(void)rules_look(&t->shim->rules, t->store);     /* also when no call waits: the client is told of new ones */
+	(void)rulebook_look(&t->shim->rules, t->store);     /* also when no call waits: the client is told of new ones */
 	turn_mark_all(t->shim);
 }
 

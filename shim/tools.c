@@ -189,7 +189,7 @@ static void answer_client(struct listing *l, const struct jsonrpc *answer)
 	request_note(&l->request, answer);
 	if (l->in.is_cancelled)
 		return;
-	(void)rules_look(&p->shim->rules, p->shim->state.store);            /* by the rules as they are now, or as they were if they cannot be settled yet */
+	(void)rulebook_look(&p->shim->rules, p->shim->state.store);            /* by the rules as they are now, or as they were if they cannot be settled yet */
 	view = view_of(p);
 	buf_init(&line, HOST_MAX_LINE_BYTES);
 	if (!request_is_blocked(p, &l->request, answer, l->in.rpc.id, &line) && !write_page(l, answer, &view, &line)) {

@@ -1,4 +1,4 @@
-#include "store/rules.h"
+#include "store/rulebook.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -19,11 +19,11 @@ void ruleset_drop(struct ruleset *r)
 	free(r);
 }
 
-enum err rules_find(const char *given, struct rules_found *out)
+enum err rulebook_find(const char *given, struct rulebook_found *out)
 {
 	CLEANUP(free_charp) char *path = NULL;
 
-	*out = (struct rules_found){ 0 };
+	*out = (struct rulebook_found){ 0 };
 	enum err e = config_find(given, &path, &out->why);
 	if (e != OK) {
 		if (!out->why.text[0])
@@ -33,7 +33,7 @@ enum err rules_find(const char *given, struct rules_found *out)
 	if (out->why.text[0])
 		log_warn("rules.find", "%s", out->why.text);
 	out->why = (struct problem){ 0 };
-	rules_mark_read(path, &out->mark);       /* before the file is read, so that a later change is seen */
+	rulebook_mark_read(path, &out->mark);       /* before the file is read, so that a later change is seen */
 	e = config_load(path, &out->config, &out->report);
 	if (e == ERR_INVALID && config_report_errors(&out->report) == 0)
 		problem_set(&out->why, "the rules cannot be used");
@@ -49,18 +49,18 @@ static struct ruleset *ruleset_new(struct config *c)
 	return r;
 }
 
-static void offer(struct rules *r, struct ruleset *set)
+static void offer(struct rulebook *r, struct ruleset *set)
 {
 	ruleset_drop(r->offered);
 	r->offered = set;
 }
 
 /* ---- the file ---------------------------------------------------------------------------------------------------------------- */
-void rules_mark_read(const char *path, struct rules_mark *out)
+void rulebook_mark_read(const char *path, struct rulebook_mark *out)
 {
 	struct stat st;
 
-	*out = (struct rules_mark){ 0 };
+	*out = (struct rulebook_mark){ 0 };
 	if (stat(path, &st) != 0)
 		return;
 	out->dev = st.st_dev;
@@ -80,13 +80,13 @@ static bool is_same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static bool is_same_mark(const struct rules_mark *a, const struct rules_mark *b)
+static bool is_same_mark(const struct rulebook_mark *a, const struct rulebook_mark *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && is_same_time(a->changed, b->changed) &&
 	       is_same_time(a->modified, b->modified);
 }
 
-static void note_fault(struct rules *r, const struct config_report *report, enum err e)
+static void note_fault(struct rulebook *r, const struct config_report *report, enum err e)
 {
 	size_t errors = config_report_errors(report);
 
@@ -106,7 +106,7 @@ static void note_fault(struct rules *r, const struct config_report *report, enum
 }
 
 /* Reads the file. True: it holds rules other than ours, now offered. */
-static bool read_file(struct rules *r, const struct rules_mark *mark)
+static bool read_file(struct rulebook *r, const struct rulebook_mark *mark)
 {
 	struct config_report report = { 0 };
 	struct config *c = NULL;
@@ -129,7 +129,7 @@ static bool read_file(struct rules *r, const struct rules_mark *mark)
 }
 
 /* ---- agreeing with everybody else ---------------------------------------------------------------------------------------------- */
-static void put_in_force(struct rules *r, uint64_t generation)
+static void put_in_force(struct rulebook *r, uint64_t generation)
 {
 	struct ruleset *before = r->current;
 	bool is_change = before != r->offered;
@@ -148,7 +148,7 @@ static void put_in_force(struct rules *r, uint64_t generation)
 
 static void put_told(struct op *op)
 {
-	struct rules *r = op->arg;
+	struct rulebook *r = op->arg;
 
 	r->put_err = op->err;
 	if (op->err != OK)
@@ -162,7 +162,7 @@ static void put_told(struct op *op)
 }
 
 /* The store decides whose content comes next: compare-and-set on the generation we have seen. */
-static enum rules_answer agree(struct rules *r, struct store *store)
+static enum rulebook_answer agree(struct rulebook *r, struct store *store)
 {
 	uint64_t generation = 0;
 	uint8_t hash[32];
@@ -189,9 +189,9 @@ static enum rules_answer agree(struct rules *r, struct store *store)
 	return RULES_WAIT;
 }
 
-enum rules_answer rules_look(struct rules *r, struct store *store)
+enum rulebook_answer rulebook_look(struct rulebook *r, struct store *store)
 {
-	struct rules_mark mark;
+	struct rulebook_mark mark;
 
 	if (r->op.is_submitted)
 		return RULES_WAIT;
@@ -199,7 +199,7 @@ enum rules_answer rules_look(struct rules *r, struct store *store)
 		r->put_err = OK;
 		return RULES_FAILED;
 	}
-	rules_mark_read(r->path, &mark);
+	rulebook_mark_read(r->path, &mark);
 	if (!is_same_mark(&mark, &r->seen) || r->is_reread || (r->must_read && !r->is_behind)) {
 		offer(r, NULL);
 		if (!read_file(r, &mark))
@@ -214,13 +214,13 @@ enum rules_answer rules_look(struct rules *r, struct store *store)
 	return r->is_behind ? RULES_BEHIND : RULES_READY;
 }
 
-void rules_moved_on(struct rules *r)
+void rulebook_moved_on(struct rulebook *r)
 {
 	if (!r->is_behind)
 		r->must_read = true;
 }
 
-enum err rules_reread(struct rules *r, struct config_report *report)
+enum err rulebook_reread(struct rulebook *r, struct config_report *report)
 {
 	struct config *c = NULL;
 	enum err e = config_load(r->path, &c, report);
@@ -231,13 +231,13 @@ enum err rules_reread(struct rules *r, struct config_report *report)
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------------------- */
-void rules_init(struct rules *r, struct config *config, const struct rules_mark *seen)
+void rulebook_init(struct rulebook *r, struct config *config, const struct rulebook_mark *seen)
 {
-	*r = (struct rules){ .path = xstrdup(config->path), .seen = *seen };
+	*r = (struct rulebook){ .path = xstrdup(config->path), .seen = *seen };
 	r->current = ruleset_new(config);
 }
 
-void rules_release(struct rules *r)
+void rulebook_release(struct rulebook *r)
 {
 	ruleset_drop(r->offered);
 	ruleset_drop(r->current);
