@@ -1,44 +1,15 @@
-#include "broker/httpd.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <microhttpd.h>
-#include <netdb.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/peer.h"
 #include "base/xalloc.h"
-#include "broker/httpd_guard.h"
+#include "broker/httpd_parts.h"
 
-enum stage { STAGE_NEW, STAGE_READING, STAGE_WAITING, STAGE_ANSWERED };
-
-/* A request on its way: made and freed by libmicrohttpd's thread; while it is WAITING it is the loop's thread's. */
-struct exchange {
-	struct httpd_request request;
-	struct httpd *h;
-	struct MHD_Connection *connection;
-	struct MHD_Response *response;
-	unsigned status;
-	enum stage stage;
-	bool has_plain_target, is_told;  /* is_told: the handler has it */
-	struct framing framing;
-	struct buf body;
-	char *path, *method;
-	struct list node;                /* httpd.waiting */
-};
-
-struct httpd {
-	struct httpd_options o;
-	struct MHD_Daemon *daemon;
-	struct loop_source source;
-	int bell[2];
-	pthread_mutex_t lock;            /* waiting, is_closing, stage of what waits */
-	struct list waiting;
-	bool is_closing;
-};
+#define DEFAULT_TIMEOUT_MS 300000
 
 /* ---- answers ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -67,14 +38,15 @@ static struct httpd_answer short_answer(unsigned status, struct buf *body, const
 }
 
 /* On libmicrohttpd's thread: before anything was read of the body, or after all of it. */
-static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
+static enum MHD_Result refuse(struct exchange *x, unsigned status, const char *why)
 {
 	CLEANUP(buf_release) struct buf body = { 0 };
 
+	line_limit(x->line, LIMIT_WRITE);
 	buf_init(&body, 512);
 	struct httpd_answer a = short_answer(status, &body, why);
 	struct MHD_Response *r = response_of(&a);
-	enum MHD_Result result = r ? MHD_queue_response(connection, status, r) : MHD_NO;
+	enum MHD_Result result = r ? MHD_queue_response(x->connection, status, r) : MHD_NO;
 	if (r)
 		MHD_destroy_response(r);
 	return result;
@@ -91,16 +63,45 @@ static void wake_it(struct exchange *x)
 	pthread_mutex_unlock(&h->lock);
 }
 
+static void free_inquiry(struct inquiry *q)
+{
+	if (!q)
+		return;
+	buf_release(&q->body);
+	free(q->path);
+	free(q->method);
+	free(q);
+}
+
+void httpd_answer_with(struct httpd_request *request, unsigned status, struct MHD_Response *response)
+{
+	struct inquiry *q = container_of(request, struct inquiry, request);
+	struct exchange *x = q->exchange;
+
+	if (x) {
+		x->response = response;
+		x->status = status;
+		x->h->told_n--;
+		wake_it(x);
+	} else if (response) {
+		MHD_destroy_response(response);
+	}
+	free_inquiry(q);
+}
+
 void httpd_answer(struct httpd_request *request, const struct httpd_answer *a)
 {
-	struct exchange *x = request->internal;
-
-	x->response = response_of(a);
-	x->status = a->status;
-	wake_it(x);
+	httpd_answer_with(request, a->status, response_of(a));
 }
 
 /* ---- requests, on libmicrohttpd's thread ---------------------------------------------------------------------------------------------- */
+
+static struct line *line_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
 
 static void *begin(void *arg, const char *target, struct MHD_Connection *connection)
 {
@@ -108,9 +109,13 @@ static void *begin(void *arg, const char *target, struct MHD_Connection *connect
 
 	x->h = arg;
 	x->connection = connection;
+	x->line = line_of(connection);
+	x->inquiry = xcalloc(1, sizeof(*x->inquiry));
+	x->inquiry->exchange = x;
 	x->has_plain_target = framing_target_is_plain(span_of(target));
 	list_init(&x->node);
-	buf_init(&x->body, HTTPD_MAX_BODY);
+	buf_init(&x->inquiry->body, HTTPD_MAX_BODY);
+	line_limit(x->line, LIMIT_READ);
 	return x;
 }
 
@@ -122,11 +127,11 @@ static void end(void *arg, struct MHD_Connection *connection, void **exchange, e
 	if (!x)
 		return;
 	*exchange = NULL;
+	line_limit(x->line, LIMIT_READ);
 	if (x->response)
 		MHD_destroy_response(x->response);
-	buf_release(&x->body);
-	free(x->path);
-	free(x->method);
+	if (!x->is_told)
+		free_inquiry(x->inquiry);
 	free(x);
 }
 
@@ -147,24 +152,24 @@ static bool is_too_long(struct MHD_Connection *connection)
 	return text && (strlen(text) > 18 || strtoull(text, NULL, 10) > HTTPD_MAX_BODY);
 }
 
-static void note_peer(struct exchange *x)
+static void note_caller(struct httpd_request *r, const struct exchange *x)
 {
-	struct httpd_request *r = &x->request;
-	const union MHD_ConnectionInfo *info;
+	struct sockaddr_storage here = { 0 };
+	socklen_t size = sizeof(here);
 
 	r->is_local = x->h->o.is_local;
 	r->uid = (uid_t)-1;
+	if (!x->line)
+		return;
 	if (r->is_local) {
-		info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (!info || peer_uid(info->connect_fd, &r->uid) != OK)
+		if (peer_uid(x->line->fd, &r->uid) != OK)
 			r->uid = (uid_t)-1;
 		snprintf(r->address, sizeof(r->address), "uid:%lld", (long long)(int64_t)r->uid);
 		return;
 	}
-	info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	socklen_t size = info && info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	if (!info || getnameinfo(info->client_addr, size, r->address, sizeof(r->address), NULL, 0, NI_NUMERICHOST) != 0)
-		snprintf(r->address, sizeof(r->address), "?");
+	snprintf(r->address, sizeof(r->address), "%s", x->line->address);
+	if (getsockname(x->line->fd, (void *)&here, &size) == 0)
+		line_write_address((const void *)&here, size, r->here, sizeof(r->here));
 }
 
 static enum MHD_Result take_head(struct exchange *x, const char *path, const char *method)
@@ -172,36 +177,48 @@ static enum MHD_Result take_head(struct exchange *x, const char *path, const cha
 	(void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, x);
 	const char *fault = x->has_plain_target ? framing_fault(&x->framing) : "the request target holds what no path holds";
 	if (fault)
-		return refuse(x->connection, MHD_HTTP_BAD_REQUEST, fault);
+		return refuse(x, MHD_HTTP_BAD_REQUEST, fault);
 	if (is_too_long(x->connection))
-		return refuse(x->connection, MHD_HTTP_CONTENT_TOO_LARGE, "the body is longer than 1 MiB");
-	x->path = xstrdup(path);
-	x->method = xstrdup(method);
-	note_peer(x);
+		return refuse(x, MHD_HTTP_CONTENT_TOO_LARGE, "the body is longer than 1 MiB");
+	x->inquiry->path = xstrdup(path);
+	x->inquiry->method = xstrdup(method);
+	note_caller(&x->inquiry->request, x);
 	x->stage = STAGE_READING;
 	return MHD_YES;
+}
+
+void httpd_ring(struct httpd *h)
+{
+	while (write(h->bell[1], "", 1) < 0 && errno == EINTR)
+		;                                   /* full: it rings already */
 }
 
 /* To the loop's thread; until it answers, the connection sleeps. */
 static enum MHD_Result hand_over(struct exchange *x)
 {
 	struct httpd *h = x->h;
+	struct inquiry *q = x->inquiry;
 
-	x->request.method = x->method;
-	x->request.path = x->path;
-	x->request.body = buf_span(&x->body);
-	x->request.internal = x;
+	q->request.method = q->method;
+	q->request.path = q->path;
+	q->request.body = buf_span(&q->body);
+	line_limit(x->line, LIMIT_NONE);
 	pthread_mutex_lock(&h->lock);
 	bool is_closing = h->is_closing;
 	if (!is_closing) {
 		x->stage = STAGE_WAITING;
 		list_append(&h->waiting, &x->node);
 		MHD_suspend_connection(x->connection);
-		while (write(h->bell[1], "", 1) < 0 && errno == EINTR)
-			;                           /* full: it rings already */
+		httpd_ring(h);
 	}
 	pthread_mutex_unlock(&h->lock);
-	return is_closing ? refuse(x->connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the broker is ending") : MHD_YES;
+	return is_closing ? refuse(x, MHD_HTTP_SERVICE_UNAVAILABLE, "the broker is ending") : MHD_YES;
+}
+
+static enum MHD_Result send_answer(struct exchange *x)
+{
+	line_limit(x->line, LIMIT_WRITE);
+	return x->response ? MHD_queue_response(x->connection, x->status, x->response) : MHD_NO;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
@@ -209,14 +226,14 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 {
 	struct exchange *x = *exchange;
 
-	(void)arg, (void)version;
+	(void)arg, (void)connection, (void)version;
 	switch (x->stage) {
 	case STAGE_NEW:
 		return take_head(x, path, method);
 	case STAGE_READING:
 		if (*n == 0)
 			return hand_over(x);
-		if (!buf_append(&x->body, bytes, *n))
+		if (!buf_append(&x->inquiry->body, bytes, *n))
 			return MHD_NO;              /* chunked without end: the connection is closed */
 		*n = 0;
 		return MHD_YES;
@@ -225,41 +242,96 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	case STAGE_ANSWERED:
 		break;
 	}
-	return x->response ? MHD_queue_response(connection, x->status, x->response) : MHD_NO;
+	return send_answer(x);
 }
 
 /* ---- requests, on the loop's thread ---------------------------------------------------------------------------------------------------- */
 
+static struct MHD_Connection *connection_of(const struct httpd_request *r)
+{
+	const struct inquiry *q = container_of(r, struct inquiry, request);
+
+	return q->exchange ? q->exchange->connection : NULL;
+}
+
 const char *httpd_header(const struct httpd_request *r, const char *name)
 {
-	const struct exchange *x = r->internal;
+	struct MHD_Connection *c = connection_of(r);
 
-	return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+	return c ? MHD_lookup_connection_value(c, MHD_HEADER_KIND, name) : NULL;
+}
+
+struct counted { const char *name; unsigned n; };
+
+static enum MHD_Result count(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct counted *c = arg;
+
+	(void)kind, (void)value;
+	c->n += strcasecmp(name, c->name) == 0;
+	return MHD_YES;
+}
+
+unsigned httpd_header_count(const struct httpd_request *r, const char *name)
+{
+	struct MHD_Connection *c = connection_of(r);
+	struct counted counted = { name, 0 };
+
+	if (c)
+		(void)MHD_get_connection_values(c, MHD_HEADER_KIND, count, &counted);
+	return counted.n;
 }
 
 const char *httpd_query(const struct httpd_request *r, const char *name)
 {
-	const struct exchange *x = r->internal;
+	struct MHD_Connection *c = connection_of(r);
 
-	return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+	return c ? MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, name) : NULL;
 }
 
-static struct exchange *next_untold(struct httpd *h)
+struct visit { httpd_query_fn *fn; void *arg; bool is_stopped; };
+
+static enum MHD_Result visit_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct visit *v = arg;
+
+	(void)kind;
+	v->is_stopped = !v->fn(v->arg, name, value);
+	return v->is_stopped ? MHD_NO : MHD_YES;
+}
+
+bool httpd_query_each(const struct httpd_request *r, httpd_query_fn *fn, void *arg)
+{
+	struct MHD_Connection *c = connection_of(r);
+	struct visit v = { fn, arg, false };
+
+	if (c)
+		(void)MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, visit_one, &v);
+	return !v.is_stopped;
+}
+
+/* The handler's from now on. */
+static struct inquiry *next_untold(struct httpd *h)
 {
 	struct exchange *found = NULL;
+	struct inquiry *q = NULL;
 
 	pthread_mutex_lock(&h->lock);
 	list_for_each(x, &h->waiting, struct exchange, node) {
-		if (!found && !x->is_told)
+		if (found)
+			break;
+		if (!x->is_told)
 			found = x;
 	}
 	if (found) {
 		found->is_told = true;
 		list_remove(&found->node);      /* behind all others, so that the search stays short */
 		list_append(&h->waiting, &found->node);
+		q = found->inquiry;
+		h->told_n++;
 	}
 	pthread_mutex_unlock(&h->lock);
-	return found;
+	return q;
 }
 
 static void ring(struct loop_source *s, short events)
@@ -270,8 +342,18 @@ static void ring(struct loop_source *s, short events)
 	(void)events;
 	while (read(h->bell[0], drained, sizeof(drained)) > 0)
 		;
-	for (struct exchange *x; (x = next_untold(h));)
-		h->o.handle(h->o.arg, &x->request);
+	stream_tell(h);
+	line_watch(h);
+	for (struct inquiry *q; (q = next_untold(h));)
+		h->o.handle(h->o.arg, &q->request);
+}
+
+static void sweep(struct loop_timer *t)
+{
+	struct httpd *h = container_of(t, struct httpd, timer);
+
+	line_sweep(h);
+	line_watch(h);
 }
 
 static short want_ring(struct loop_source *s)
@@ -287,15 +369,13 @@ static struct MHD_Daemon *start_quietly(struct httpd *h)
 {
 	bool has_epoll = MHD_is_feature_supported(MHD_FEATURE_EPOLL) == MHD_YES;
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME | (has_epoll ? MHD_USE_EPOLL : MHD_USE_POLL);
-	unsigned idle_s = h->o.idle_s ? h->o.idle_s : HTTPD_IDLE_S;
 	sigset_t all, before;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	struct MHD_Daemon *d = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, h->o.fd,
+	struct MHD_Daemon *d = MHD_start_daemon(flags, 0, line_may_come, h, on_request, h, MHD_OPTION_LISTEN_SOCKET, h->o.fd,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTPD_MAX_CONNECTIONS,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(h->o.is_local ? 0 : HTTPD_MAX_PER_ADDRESS),
-		MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTPD_MEMORY,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTPD_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, line_note, h,
 		MHD_OPTION_URI_LOG_CALLBACK, begin, h, MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_END);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return d;
@@ -319,13 +399,30 @@ static void release(struct httpd *h)
 	free(h);
 }
 
+static void set_timeouts(struct httpd *h, int64_t read_ms, int64_t write_ms)
+{
+	h->o.read_timeout_ms = read_ms > 0 ? read_ms : DEFAULT_TIMEOUT_MS;
+	h->o.write_timeout_ms = write_ms > 0 ? write_ms : DEFAULT_TIMEOUT_MS;
+}
+
+void httpd_set_timeouts(struct httpd *h, int64_t read_timeout_ms, int64_t write_timeout_ms)
+{
+	pthread_mutex_lock(&h->lock);
+	set_timeouts(h, read_timeout_ms, write_timeout_ms);
+	pthread_mutex_unlock(&h->lock);
+}
+
 enum err httpd_new(const struct httpd_options *o, struct httpd **out)
 {
 	struct httpd *h = xcalloc(1, sizeof(*h));
 
 	h->o = *o;
+	set_timeouts(h, o->read_timeout_ms, o->write_timeout_ms);
 	h->bell[0] = h->bell[1] = -1;
 	list_init(&h->waiting);
+	list_init(&h->lines);
+	list_init(&h->streams);
+	loop_timer_init(&h->timer, sweep);
 	pthread_mutex_init(&h->lock, NULL);
 	h->daemon = open_bell(h) ? start_quietly(h) : NULL;
 	if (!h->daemon) {
@@ -339,7 +436,7 @@ enum err httpd_new(const struct httpd_options *o, struct httpd **out)
 	return OK;
 }
 
-/* Nobody may sleep when the daemon is stopped: libmicrohttpd panics. */
+/* Nobody may sleep when the daemon is stopped: libmicrohttpd panics. What a handler has stays its own, and leads nowhere now. */
 static void wake_all(struct httpd *h)
 {
 	CLEANUP(buf_release) struct buf body = { 0 };
@@ -350,8 +447,12 @@ static void wake_all(struct httpd *h)
 	pthread_mutex_lock(&h->lock);
 	h->is_closing = true;
 	pthread_mutex_unlock(&h->lock);
-	while ((x = list_first(&h->waiting, struct exchange, node)))   /* only we take from it, and nobody adds any more */
-		httpd_answer(&x->request, &a);
+	while ((x = list_first(&h->waiting, struct exchange, node))) {  /* only we take from it, and nobody adds any more */
+		x->inquiry->exchange = NULL;
+		x->response = response_of(&a);
+		x->status = a.status;
+		wake_it(x);
+	}
 }
 
 void httpd_free(struct httpd *h)
@@ -359,7 +460,15 @@ void httpd_free(struct httpd *h)
 	if (!h)
 		return;
 	loop_remove(&h->source);
+	loop_timer_clear(&h->timer);
 	wake_all(h);
+	stream_end_all(h);
 	MHD_stop_daemon(h->daemon);
+	stream_tell(h);
 	release(h);
+}
+
+bool httpd_is_busy(const struct httpd *h)
+{
+	return h->told_n > 0 || h->streams_n > 0;
 }

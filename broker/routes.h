@@ -1,5 +1,9 @@
 /* routes - the table of what may be asked over HTTP, by whom (routes.c), and how a handler answers. A handler sees no libmicrohttpd and
- * need not ask who is there: authority is a column of the table, and was checked. */
+ * need not ask who is there: authority is a column of the table, and was checked.
+ *
+ * Order of the questions: Host and, for anything but GET and HEAD, the page it came from (TCP only; origin.h); who asks, unless the route is
+ * OWN (401, the same whether or not there is such a route); is there such a route (404), for that method (405); may they (403).
+ * Nothing may change state on GET. */
 #pragma once
 #include <json-c/json_types.h>
 #include "broker/broker.h"
@@ -16,7 +20,7 @@ struct request {                         /* the handler's until it was answered,
 	struct broker *broker;
 	struct httpd_request *http;
 	struct voter voter;              /* who asks */
-	char args[ROUTE_MAX_ARGS][160];  /* what stands for each {} of the path, decoded */
+	char args[ROUTE_MAX_ARGS][160];  /* what stands for each {} of the path, decoded; never empty */
 	void *own;                       /* the handler's, NULL at first */
 };
 typedef void route_fn(struct request *r);
@@ -28,14 +32,21 @@ struct route {
 };
 extern const struct route routes[];      /* ends with method NULL */
 
-/* Each of these answers and frees r. Bodies are copied. */
+void routes_handle(struct broker *b, struct httpd_request *http);        /* for doors.c */
+
+/* Each of these answers and frees r. Bodies are copied. Legal at any later time too, also when the server has ended meanwhile. */
 void reply(struct request *r, const struct httpd_answer *a);
 void reply_json(struct request *r, unsigned status, struct json_object *o);              /* takes o */
 void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);    /* {"error":"sentence"} */
+void reply_error_with(struct request *r, unsigned status, const struct httpd_field *fields, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void reply_text(struct request *r, unsigned status, const char *type, struct span body);
 void reply_no_store(struct request *r);  /* 503 and Retry-After: the store cannot be asked now, and why */
-/* An HTML page: strict CSP, no framing, no referrer, no index. fields as in httpd_answer, may be NULL. */
+void reply_err(struct request *r, enum err e);   /* 503 of a store operation that failed */
+/* An HTML page: no scripts, strict CSP, no framing, no referrer to others, no index. fields as in httpd_answer, may be NULL. */
 void reply_html(struct request *r, unsigned status, const struct buf *page, const struct httpd_field *fields);
+/* The head of an answer that goes on (httpd.h). NULL: r was answered with the head alone (HEAD) or 503. closed as in httpd_stream_options. */
+struct httpd_stream *reply_stream(struct request *r, const char *type, void (*closed)(void *arg), void *arg);
 
 /* The body as a JSON object, by the strict scanner; NULL: answered with 400 already. Caller puts it. An empty body is {}. */
 struct json_object *request_json(struct request *r);
+bool request_is_head(const struct request *r);

@@ -22,8 +22,10 @@ static struct httpd *server;
 static struct sockaddr_storage address;
 static socklen_t address_size;
 static struct httpd_request *kept;       /* by the handler, when it was told to */
-static bool is_keeping;
-static unsigned handled;
+static bool is_keeping, is_streaming;
+static struct httpd_stream *stream;      /* the last one begun */
+static unsigned handled, streams, closed;
+static int64_t limit_ms;                 /* both of the server's timeouts */
 
 static void say(struct httpd_request *r, unsigned status)
 {
@@ -35,11 +37,22 @@ static void say(struct httpd_request *r, unsigned status)
 	httpd_answer(r, &(struct httpd_answer){ .status = status, .type = "text/plain", .body = { body, (size_t)n } });
 }
 
-static void handle(void *arg, struct httpd_request *r)
+static void on_closed(void *arg)
 {
 	(void)arg;
+	closed++;
+	stream = NULL;
+}
+
+static void handle(void *arg, struct httpd_request *r)
+{
+	const struct httpd_stream_options o = { .type = "text/event-stream", .closed = on_closed };
+
+	(void)arg;
 	handled++;
-	if (is_keeping)
+	if (is_streaming && (stream = httpd_stream_begin(r, &o)))
+		streams++;
+	else if (is_keeping)
 		kept = r;
 	else
 		say(r, 200);
@@ -57,7 +70,8 @@ static void start(int family)
 	address_size = sizeof(address);
 	ck_assert_int_eq(getsockname(fd, (void *)&address, &address_size), 0);
 	ck_assert_int_eq(listen(fd, 64), 0);
-	struct httpd_options o = { .loop = loop, .fd = fd, .is_local = family == AF_UNIX, .handle = handle };
+	struct httpd_options o = { .loop = loop, .fd = fd, .is_local = family == AF_UNIX, .handle = handle,
+		.read_timeout_ms = limit_ms, .write_timeout_ms = limit_ms };
 	ck_assert_int_eq(httpd_new(&o, &server), OK);
 }
 
@@ -66,9 +80,11 @@ static void setup(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	folder = scratch_new();
 	ck_assert_int_eq(loop_new(&loop), OK);
-	is_keeping = false;
+	is_keeping = is_streaming = false;
 	kept = NULL;
-	handled = 0;
+	stream = NULL;
+	handled = streams = closed = 0;
+	limit_ms = 0;
 	start(AF_INET);
 }
 
@@ -297,6 +313,202 @@ START_TEST(at_the_end_who_still_waits_is_told)
 }
 END_TEST
 
+START_TEST(an_answer_after_the_end_of_the_server_goes_nowhere)
+{
+	int fd = dial();
+
+	is_keeping = true;
+	tell(fd, "GET /x?q=1 HTTP/1.1\r\nHost: a\r\n\r\n", 33);
+	while (!kept)
+		turn();
+	ck_assert(httpd_is_busy(server));
+	httpd_free(server);
+	server = NULL;
+	ck_assert_str_eq(kept->path, "/x");
+	ck_assert_ptr_null(httpd_query(kept, "q"));
+	say(kept, 200);
+	close(fd);
+}
+END_TEST
+
+/* ---- streams ---- */
+
+static int open_stream(void)
+{
+	int fd = dial();
+	unsigned before = streams;
+
+	is_streaming = true;
+	tell(fd, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n", 34);
+	while (streams == before)
+		turn();
+	return fd;
+}
+
+static void hear_and_drop(int fd, const char *until)
+{
+	free(hear(fd, until));
+}
+
+START_TEST(a_stream_brings_its_head_at_once_and_what_is_sent_as_it_comes)
+{
+	int fd = open_stream();
+
+	hear_and_drop(fd, "\r\n\r\n");
+	for (int i = 0; i < 3; i++) {
+		char text[16];
+		snprintf(text, sizeof(text), "event %d", i);
+		ck_assert(httpd_stream_send(stream, span_of(text)));
+		hear_and_drop(fd, text);
+	}
+	ck_assert(httpd_is_busy(server));
+	httpd_stream_close(stream);
+	hear_and_drop(fd, "0\r\n\r\n");
+	while (httpd_is_busy(server))
+		turn();
+	ck_assert_uint_eq(closed, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_stream_whose_listener_went_away_is_told)
+{
+	close(open_stream());
+	while (closed == 0)
+		turn();
+	ck_assert(!httpd_is_busy(server));
+}
+END_TEST
+
+START_TEST(a_stream_that_is_not_read_is_cut_off_and_others_go_on)
+{
+	static char part[8192];
+	int slow = open_stream();
+	struct httpd_stream *slow_one = stream;
+	int quick = open_stream();
+
+	hear_and_drop(quick, "\r\n\r\n");
+	memset(part, 'x', sizeof(part));
+	while (httpd_stream_send(slow_one, (struct span){ part, sizeof(part) }))
+		turn();
+	struct httpd_stream *quick_one = stream;
+	while (closed == 0)
+		turn();
+	ck_assert_uint_eq(closed, 1);
+	ck_assert(httpd_stream_send(quick_one, span_of("still here")));
+	hear_and_drop(quick, "still here");
+	httpd_stream_close(quick_one);
+	close(slow);
+	close(quick);
+}
+END_TEST
+
+START_TEST(streams_keep_nobody_else_out)
+{
+	enum { MANY = HTTPD_MAX_PER_ADDRESS + 20 };
+	int fds[MANY];
+
+	for (int i = 0; i < MANY; i++)
+		fds[i] = open_stream();
+	is_streaming = false;
+	expect("GET /other HTTP/1.1\r\nHost: a\r\n\r\n", "200", "/other");
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+	while (closed < MANY)
+		turn();
+}
+END_TEST
+
+START_TEST(an_address_has_so_many_connections_and_no_more)
+{
+	int fds[HTTPD_MAX_PER_ADDRESS + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = dial();
+	hear_and_drop(fds[HTTPD_MAX_PER_ADDRESS], NULL);         /* closed at once */
+	tell(fds[0], "GET /first HTTP/1.1\r\nHost: a\r\n\r\n", 33);
+	hear_and_drop(fds[0], "/first");
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(streams_end_with_the_server)
+{
+	int fd = open_stream();
+
+	httpd_free(server);
+	server = NULL;
+	ck_assert_uint_eq(closed, 1);
+	hear_and_drop(fd, NULL);
+	close(fd);
+}
+END_TEST
+
+/* ---- time ---- */
+
+static const char *const drips[] = {
+	"G", "GET / HTTP/1.1\r\nHost: a\r\nX: ", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "",
+};
+
+START_TEST(a_request_that_drips_is_cut_off)
+{
+	httpd_free(server);
+	limit_ms = 300;
+	start(AF_INET);
+	int fd = dial();
+	tell(fd, drips[_i], strlen(drips[_i]));
+	int64_t end = clock_mono_us() + HANG_MS * 1000;
+	char byte;
+	ssize_t n;
+	while ((n = read(fd, &byte, 1)) < 0 && errno == EAGAIN) {
+		ck_assert(clock_mono_us() < end);
+		if (*drips[_i])
+			(void)!write(fd, _i == 3 ? "1\r\nx\r\n" : "x", _i == 3 ? 6 : 1);
+		turn();
+	}
+	ck_assert_uint_eq(handled, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_kept_connection_that_stays_quiet_is_closed)
+{
+	httpd_free(server);
+	limit_ms = 300;
+	start(AF_INET);
+	int fd = dial();
+	tell(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 28);
+	hear_and_drop(fd, NULL);
+	ck_assert_uint_eq(handled, 1);
+	close(fd);
+}
+END_TEST
+
+START_TEST(an_answer_that_takes_long_to_make_is_not_cut_off)
+{
+	int64_t until;
+
+	httpd_free(server);
+	limit_ms = 100;
+	start(AF_INET);
+	int fd = dial();
+	is_keeping = true;
+	tell(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 28);
+	while (!kept)
+		turn();
+	until = clock_mono_us() + 5 * limit_ms * 1000;
+	while (clock_mono_us() < until)
+		turn();
+	say(kept, 200);
+	char *answer = hear(fd, "body=");
+	ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 200"));
+	free(answer);
+	close(fd);
+}
+END_TEST
+
 START_TEST(the_kernel_says_who_is_at_the_unix_socket)
 {
 	httpd_free(server);
@@ -320,7 +532,17 @@ Suite *suite(void)
 	tcase_add_test(t, an_answer_may_come_later_and_delays_nobody);
 	tcase_add_test(t, one_who_has_gone_meanwhile_is_answered_all_the_same);
 	tcase_add_test(t, at_the_end_who_still_waits_is_told);
+	tcase_add_test(t, an_answer_after_the_end_of_the_server_goes_nowhere);
 	tcase_add_test(t, the_kernel_says_who_is_at_the_unix_socket);
+	tcase_add_test(t, a_stream_brings_its_head_at_once_and_what_is_sent_as_it_comes);
+	tcase_add_test(t, a_stream_whose_listener_went_away_is_told);
+	tcase_add_test(t, a_stream_that_is_not_read_is_cut_off_and_others_go_on);
+	tcase_add_test(t, streams_keep_nobody_else_out);
+	tcase_add_test(t, an_address_has_so_many_connections_and_no_more);
+	tcase_add_test(t, streams_end_with_the_server);
+	tcase_add_loop_test(t, a_request_that_drips_is_cut_off, 0, ARRAY_LEN(drips));
+	tcase_add_test(t, a_kept_connection_that_stays_quiet_is_closed);
+	tcase_add_test(t, an_answer_that_takes_long_to_make_is_not_cut_off);
 	suite_add_tcase(s, t);
 	return s;
 }
