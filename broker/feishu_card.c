@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "broker/feishu_text.h"
 #include "data/jsonscan.h"
+#include "data/secret.h"
 
 #define ARGS_MOST    12000               /* as shown; fewer where the card does not fit */
 #define NAME_MOST    500                 /* of one name, as it comes out */
@@ -324,36 +325,26 @@ bool feishu_card_write_notice(const char *title, const char *text, struct buf *o
 
 /* ---- a press --------------------------------------------------------------------------------------------------------------------------- */
 
-/* Lower-case hex digits, as many as given. */
-static bool read_hex(struct json_value v, char *out, size_t digits)
+/* The bytes of a string of 2n lower-case hex digits. */
+static bool read_hex(struct json_value v, uint8_t *out, size_t n)
 {
-	if (v.kind != JSON_STRING || v.text.len != digits + 2)
+	if (v.kind != JSON_STRING || v.text.len != 2 * n + 2)
 		return false;
-	struct span inside = { v.text.at + 1, digits };
-
-	for (size_t i = 0; i < digits; i++) {
-		if (!strchr("0123456789abcdef", inside.at[i]) || inside.at[i] == '\0')
+	struct span inside = { v.text.at + 1, 2 * n };
+	for (size_t i = 0; i < inside.len; i++)
+		if (inside.at[i] >= 'A' && inside.at[i] <= 'Z')
 			return false;
-		out[i] = inside.at[i];
-	}
-	out[digits] = '\0';
-	return true;
-}
-
-static uint8_t nibble(char c)
-{
-	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	return secret_from_hex(inside, out, n);
 }
 
 bool feishu_press_read(struct json_value value, struct feishu_press *out)
 {
 	struct json_value action = json_get(value, "action");
-	char hex[65];
+	uint8_t id[(ID_SIZE - 1) / 2];
 
-	if (!read_hex(json_get(value, "id"), out->approval, ID_SIZE - 1) || !read_hex(json_get(value, "hash"), hex, 64))
+	if (!read_hex(json_get(value, "id"), id, sizeof(id)) || !read_hex(json_get(value, "hash"), out->args_hash, sizeof(out->args_hash)))
 		return false;
-	for (size_t i = 0; i < 32; i++)
-		out->args_hash[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+	hex_encode(out->approval, id, sizeof(id));
 	out->is_approving = json_string_is(action, "approve");
 	return out->is_approving || json_string_is(action, "reject");
 }

@@ -1,8 +1,7 @@
 #include "broker/feishu_crypto.h"
-#include <inttypes.h>
 #include <assert.h>
+#include <inttypes.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include "base/base64.h"
 #include "base/id.h"
 #include "data/secret.h"
@@ -65,11 +64,14 @@ bool feishu_decrypt(struct span encrypt_key, struct span base64, struct buf *out
 bool feishu_bot_sign(int64_t timestamp_s, struct span secret, struct buf *out)
 {
 	CLEANUP(buf_release) struct buf key = { 0 };
-	unsigned char mac[DIGEST];
+	uint8_t sign[DIGEST];
+	struct mac m;
 
 	buf_init(&key, secret.len + 32);
-	bool is_good = buf_printf(&key, "%" PRId64 "\n", timestamp_s) && buf_append_span(&key, secret) &&
-	               HMAC(EVP_sha256(), key.data, (int)key.len, (const unsigned char *)"", 0, mac, NULL);
+	if (!buf_printf(&key, "%" PRId64 "\n", timestamp_s) || !buf_append_span(&key, secret))
+		return false;
+	mac_init(&m, buf_span(&key));
+	mac_done(&m, sign);
 	secret_wipe(key.data, key.len);
-	return is_good && base64_append(out, (struct span){ (const char *)mac, DIGEST });
+	return base64_append(out, (struct span){ (const char *)sign, DIGEST });
 }

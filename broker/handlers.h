@@ -2,4 +2,5 @@
 #pragma once
 #include "broker/routes.h"
 
+route_fn route_feishu;                           /* route_feishu.c */
 route_fn route_mcp_gone;                         /* route_mcp.c */

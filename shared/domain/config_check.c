@@ -109,6 +109,29 @@ static void check_listener(
 		loader_warn(l, &base, "nothing listens behind these links: set server.listen");
 }
 
+/* Without encrypt key and token nobody could tell a press of a button from what anybody else sends. */
+static void check_feishu(struct loader *l, const struct place *at, const struct config_approval *a)
+{
+	struct place feishu = place_of(at, "feishu"), app = place_of(&feishu, "app_id"), webhook = place_of(&feishu, "webhook_url");
+	const struct { const char *key; bool is_there; } needed[] = {
+		{ "app_secret", a->feishu.app_secret.source != SECRET_NONE },
+		{ "chat_id", a->feishu.chat_id[0] != '\0' },
+		{ "encrypt_key", a->feishu.encrypt_key.source != SECRET_NONE },
+		{ "verification_token", a->feishu.verification_token.source != SECRET_NONE },
+	};
+
+	if (!a->feishu.app_id.source)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+		if (!needed[i].is_there)
+			loader_error(l, &app, "an app bot needs %s: without it %s", needed[i].key,
+				i == 0   ? "Feishu gives no access"
+				: i == 1 ? "it does not know where to write"
+					 : "a pressed button cannot be told from a forged one (it stands in the developer console)");
+	if (a->feishu.webhook_url.source)
+		loader_warn(l, &webhook, "not used: the app bot, which can do more, writes to chat_id");
+}
+
 void config_check_approval(struct loader *l, const struct place *at, void *object)
 {
 	const struct config_approval *a = &((struct config *)object)->approval;
@@ -119,6 +142,7 @@ void config_check_approval(struct loader *l, const struct place *at, void *objec
 			loader_error(l, &channels, "%s is not configured: fill in approval.%s",
 				a->channels.v[i], a->channels.v[i]);
 	check_listener(l, at, a);
+	check_feishu(l, at, a);
 }
 
 /* In enforced mode the service manager starts the broker. */

@@ -290,22 +290,22 @@ static const struct config_table room_table = {
 #define AT(member) offsetof(struct config, approval.member)
 static const struct config_key feishu_keys[] = {
 	{ "webhook_url", CONFIG_SECRET, AT(feishu.webhook_url), .flags = KEY_OF_GO | KEY_PLAIN_IS_FINE,
-	  .doc = "Webhook of a custom bot." },
+	  .doc = "Webhook of a custom bot: cards with a link to the page; not used beside app_id." },
 	{ "sign_secret", CONFIG_SECRET, AT(feishu.sign_secret),
 	  .doc = "Secret of a custom bot that wants signatures." },
 	{ "app_id", CONFIG_SECRET, AT(feishu.app_id), .flags = KEY_PLAIN_IS_FINE,
-	  .doc = "Id of an app bot, whose cards have buttons." },
+	  .doc = "cli_...: an app bot, whose cards have buttons; needs the next four keys and server.listen." },
 	{ "app_secret", CONFIG_SECRET, AT(feishu.app_secret),
 	  .doc = "Secret of the app bot." },
 	{ "chat_id", CONFIG_STRING, AT(feishu.chat_id),
-	  .doc = "Chat the app bot writes to." },
+	  .doc = "Chat the app bot writes to: oc_... of a group; or a person's ou_... or address of mail." },
 	{ "encrypt_key", CONFIG_SECRET, AT(feishu.encrypt_key),
-	  .doc = "Key of the app bot's callbacks; needed for them." },
+	  .doc = "Encrypt Key of the app's callbacks, which go to /callback/feishu." },
 	{ "verification_token", CONFIG_SECRET, AT(feishu.verification_token),
-	  .doc = "Token in the app bot's callbacks." },
+	  .doc = "Verification Token in the app's callbacks." },
 	{ "base_url", CONFIG_STRING, AT(feishu.base_url), .form = FORM_URL,
 	  .fallback = "https://open.feishu.cn",
-	  .doc = "Where the API is; https://open.larksuite.com for Lark." },
+	  .doc = "Where the app's API is; https://open.larksuite.com for Lark." },
 };
 static const struct config_key slack_keys[] = {
 	{ "webhook_url", CONFIG_SECRET, AT(slack.webhook_url), .flags = KEY_PLAIN_IS_FINE,

@@ -113,7 +113,13 @@ static const struct {
 	{ B "approval: { slack: { signing_secret: { env: S } } }\n",
 	  "f:2:22: error: approval.slack.signing_secret: buttons call back: set server.listen, or app_token for Socket Mode\n" },
 	{ B "approval: { slack: { signing_secret: { env: S } } }\nserver: { listen: \":1\" }\n", "" },
-	{ B "approval: { feishu: { app_id: x } }\n", "f:2:31: error: approval.feishu.app_id: cards call back: set server.listen\n" },
+	{ B "approval: { feishu: { app_id: x, app_secret: {env: S}, chat_id: oc_1, encrypt_key: {env: E}, verification_token: {env: V} } }\n",
+	  "f:2:31: error: approval.feishu.app_id: cards call back: set server.listen\n" },
+	{ B "server: { listen: \"127.0.0.1:18070\" }\napproval: { feishu: { app_id: x } }\n",
+	  "f:3:31: error: approval.feishu.app_id: an app bot needs app_secret: without it Feishu gives no access\n"
+	  "f:3:31: error: approval.feishu.app_id: an app bot needs chat_id: without it it does not know where to write\n"
+	  "f:3:31: error: approval.feishu.app_id: an app bot needs encrypt_key: without it a pressed button cannot be told from a forged one (it stands in the developer console)\n"
+	  "f:3:31: error: approval.feishu.app_id: an app bot needs verification_token: without it a pressed button cannot be told from a forged one (it stands in the developer console)\n" },
 	{ B "approval: { callback_base_url: \"http://h:1\" }\n",
 	  "f:2:32: warning: approval.callback_base_url: nothing listens behind these links: set server.listen\n" },
 	{ B "approval: { quorum: 0 }\n", "f:2:21: error: approval.quorum: must be from 1 to 100\n" },
