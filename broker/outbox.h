@@ -17,6 +17,7 @@ struct notice {
 	bool is_maybe_out;                       /* ... or an attempt may have arrived unheard */
 	const char *page_url;                    /* "" = no link can be made */
 	const char *message_id;                  /* the same at every attempt of this event: for receivers that drop duplicates */
+	uint32_t attempts;                       /* failed ones before this, since people were told something last */
 };
 
 struct delivered {
@@ -34,10 +35,10 @@ struct delivery {                                /* made and freed by the outbox
 /* Ends it, from inside deliver or later; once. */
 void delivery_end(struct delivery *d, const struct delivered *how);
 
-/* `aegisctl channel test`: steps told as they happen. */
+/* `aegisctl channel test`: steps told as they happen, by the channel. */
 struct channel_test {
 	void (*step)(struct channel_test *t, bool is_ok, const char *what);     /* a sentence for people */
-	void (*done)(struct channel_test *t, bool is_ok);                       /* once; may come after the channel was closed */
+	void (*done)(struct channel_test *t, bool is_ok);                       /* once, the channel's last touch of t */
 	void *own;                               /* the channel's, NULL at first */
 };
 
@@ -58,7 +59,21 @@ struct channel_kind {
 struct channel { const struct channel_kind *kind; struct broker *broker; };      /* first member of each channel's own struct */
 extern const struct channel_kind *const channel_kinds[];                         /* ends with NULL; channels.c */
 
+#define OUTBOX_MAX_CHANNELS 8
+
+/* The module (modules.c). */
+MUST_USE enum err outbox_open(struct broker *b, struct problem *why);
+void outbox_rules_changed(struct broker *b);
+void outbox_look(struct broker *b);
+bool outbox_is_busy(const struct broker *b);
+void outbox_stop(struct broker *b);
+void outbox_close(struct broker *b);
+
 struct channel *outbox_channel(const struct outbox *o, const char *name);        /* open ones; NULL: none */
 /* Every configured channel: open, or why not. */
 typedef bool outbox_channel_fn(void *arg, const char *name, const struct channel *c, const char *why_not);
 void outbox_channels(const struct outbox *o, outbox_channel_fn *fn, void *arg);
+
+/* Tests the channel of that name; t: step and done are the caller's. False: there is none, why says so; nothing will be told. */
+MUST_USE bool outbox_test(struct outbox *o, const char *name, struct channel_test *t, struct problem *why);
+void outbox_test_cancel(struct outbox *o, struct channel_test *t);       /* done is not called; legal when it is over */

@@ -84,6 +84,9 @@
 	X(MESSAGE_TAKEN, "message/taken")          \
 	X(MESSAGE_ENDING, "message/ending")        \
 	X(MESSAGE_ENDED, "message/ended")          \
+	X(OUTBOX_TAKEN, "outbox/taken")            \
+	X(OUTBOX_SENT, "outbox/sent")              \
+	X(OUTBOX_ENDED, "outbox/ended")            \
 	X(MESSAGES_RECOVERED, "messages/recovered") \
 	X(MESSAGES_AGAIN, "messages/again")        \
 	X(CALLBACK_SEEN, "callback/seen")          \

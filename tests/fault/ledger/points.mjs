@@ -258,7 +258,7 @@ const ways = {
 };
 
 /** What aegis-broker alone reaches, and aegisctl on its behalf: its own scenarios kill it there. */
-export const brokerPoints = ['MESSAGES_OWED', 'MESSAGE_TAKEN', 'MESSAGE_ENDING', 'MESSAGE_ENDED', 'MESSAGES_RECOVERED', 'MESSAGES_AGAIN', 'CALLBACK_SEEN', 'APPROVAL_FORGOTTEN',
+export const brokerPoints = ['MESSAGES_OWED', 'MESSAGE_TAKEN', 'MESSAGE_ENDING', 'MESSAGE_ENDED', 'OUTBOX_TAKEN', 'OUTBOX_SENT', 'OUTBOX_ENDED', 'MESSAGES_RECOVERED', 'MESSAGES_AGAIN', 'CALLBACK_SEEN', 'APPROVAL_FORGOTTEN',
   'TOKEN_WRITTEN'];
 
 /** Not the first time, for that comes too early. */
