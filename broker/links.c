@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "broker/doors.h"
 #include "data/secret.h"
 
 #define LINKS_KEYS       2
@@ -163,7 +164,7 @@ bool links_write(const struct links *l, enum link_kind kind, const struct approv
 
 	while (base.len > 0 && base.at[base.len - 1] == '/')
 		base.len--;
-	if (base.len == 0 || !l->broker->config->server.listen[0])
+	if (base.len == 0 || !doors_has_listener(l->broker))
 		return false;
 	bool is_written = kind == LINK_PAGE ?
 		buf_printf(out, "%.*s/a/", SPAN_ARGS(base)) :

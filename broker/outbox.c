@@ -17,8 +17,8 @@ static void lane_open(struct outbox *o, struct lane *lane)
 	if (e == OK)
 		return;
 	lane->channel = NULL;
-	problem_set(&why, "%s", e == ERR_NOT_FOUND ? "the rules do not say where this channel sends to" : why.text[0] ? why.text : err_text(e));
-	(void)snprintf(lane->why, sizeof(lane->why), "%s", why.text);
+	(void)snprintf(lane->why, sizeof(lane->why), "%s", e == ERR_NOT_FOUND ? "the rules do not say where this channel sends to" :
+		why.text[0] ? why.text : err_text(e));
 	if (lane->is_configured)
 		log_error("channel.closed", "channel=%s why=%s", lane->kind->name, lane->why);
 }

@@ -1,0 +1,5 @@
+#include "broker/channels.h"
+
+const struct channel_kind *const channel_kinds[] = {
+	NULL,
+};

@@ -1,0 +1,4 @@
+/* channels - the kinds of channels there are (channels.c is the table). */
+#pragma once
+#include "broker/outbox.h"
+
