@@ -16,6 +16,7 @@
 #include "store/rulebook.h"
 
 struct doors;
+struct health;
 struct housekeeping;
 struct idle_exit;
 struct links;
@@ -41,6 +42,7 @@ struct broker {
 	bool is_ending;                      /* begin nothing new */
 	size_t opened;                       /* modules */
 	struct doors *doors;                 /* doors.h: the HTTP servers */
+	struct health *health;               /* route_health.c: how the backends are */
 	struct links *links;                 /* links.h */
 	struct outbox *outbox;               /* outbox.h */
 	struct slack_socket *slack_socket;   /* slack_socket.h */

@@ -19,6 +19,7 @@ struct doors {
 	char *socket_path, *listen;      /* listen: as the rules said when it was tried; "" = nowhere */
 	char address[80], trouble[480];
 	struct loop_timer timer;         /* rules changed, or a port is tried again */
+	struct list waits;               /* of struct request_wait */
 };
 
 static void handle(void *arg, struct httpd_request *r)
@@ -211,6 +212,7 @@ enum err doors_open(struct broker *b, struct problem *why)
 	d->auth = auth_new(b);
 	d->listen = xstrdup(b->config->server.listen);
 	loop_timer_init(&d->timer, look);
+	list_init(&d->waits);
 	enum err e = open_local(d, why);
 	if (e != OK)
 		return e;
@@ -231,8 +233,15 @@ bool doors_is_busy(const struct broker *b)
 
 void doors_stop(struct broker *b)
 {
-	if (b->doors)
-		auth_answer_held(b->doors->auth);
+	struct request_wait *w;
+
+	if (!b->doors)
+		return;
+	auth_answer_held(b->doors->auth);
+	while ((w = list_first(&b->doors->waits, struct request_wait, node))) {
+		request_wait_end(w);
+		w->end(w);
+	}
 }
 
 void doors_close(struct broker *b)
@@ -241,6 +250,7 @@ void doors_close(struct broker *b)
 
 	if (!d)
 		return;
+	doors_stop(b);
 	loop_timer_clear(&d->timer);
 	close_tcp(d);
 	close_local(d);
@@ -264,6 +274,11 @@ const char *doors_address(const struct broker *b)
 const char *doors_trouble(const struct broker *b)
 {
 	return b->doors ? b->doors->trouble : "";
+}
+
+struct list *doors_waits(const struct broker *b)
+{
+	return &b->doors->waits;
 }
 
 struct auth *doors_auth(const struct broker *b)

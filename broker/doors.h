@@ -16,3 +16,4 @@ bool doors_has_listener(const struct broker *b);                 /* something an
 const char *doors_address(const struct broker *b);
 const char *doors_trouble(const struct broker *b);               /* a sentence: why nothing listens although the rules say so; "" = none */
 struct auth *doors_auth(const struct broker *b);
+struct list *doors_waits(const struct broker *b);                /* of struct request_wait, routes.h */

@@ -1,6 +1,14 @@
-/* handlers - the functions behind the rows of routes.c. Each is said more of at its row and in its file. */
+/* handlers - the functions behind the rows of routes.c, by file. Each is said more of there. */
 #pragma once
 #include "broker/routes.h"
 
-route_fn route_feishu;                           /* route_feishu.c */
-route_fn route_mcp_gone;                         /* route_mcp.c */
+route_fn route_feishu;                                                               /* route_feishu.c */
+route_fn route_mcp_gone;                                                             /* route_mcp.c */
+route_fn route_health;                                                               /* route_health.c */
+route_fn route_queue_status;                                                         /* route_queue.c */
+route_fn route_agents, route_agent_limits;                                           /* route_agents.c */
+route_fn route_approvals_pending, route_approval;                                    /* route_approvals.c */
+route_fn route_approve, route_reject, route_cancel;                                  /* route_decide.c */
+route_fn route_audit_logs;                                                           /* route_audit.c */
+route_fn route_config, route_config_reload;                                          /* route_config.c */
+route_fn route_messages_dead, route_messages_again;                                  /* route_messages.c */

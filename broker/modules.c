@@ -1,6 +1,7 @@
 /* modules - what lives as long as the process, in the order of its opening. */
 #include "broker/broker.h"
 #include "broker/doors.h"
+#include "broker/health.h"
 #include "broker/housekeeping.h"
 #include "broker/links.h"
 #include "broker/outbox.h"
@@ -9,6 +10,7 @@ const struct broker_module broker_modules[] = {
 	{ "housekeeping", housekeeping_open, NULL, housekeeping_look, NULL, housekeeping_stop, housekeeping_close },
 	{ "links", links_open, NULL, NULL, NULL, NULL, links_close },
 	{ "outbox", outbox_open, outbox_rules_changed, outbox_look, outbox_is_busy, outbox_stop, outbox_close },
+	{ "health", health_open, health_rules_changed, NULL, NULL, health_stop, health_close },
 	{ "doors", doors_open, doors_rules_changed, NULL, doors_is_busy, doors_stop, doors_close },      /* last: its routes ask all others */
 	{ 0 },
 };

@@ -1,6 +1,7 @@
 /* reply - how a handler answers (routes.h). */
 #include <json-c/json.h>
 #include <stdio.h>
+#include "broker/jsonput.h"
 #include "broker/routes.h"
 #include "data/jsonscan.h"
 
@@ -19,6 +20,14 @@ void reply_json(struct request *r, unsigned status, struct json_object *o)
 
 	reply(r, &(struct httpd_answer){ .status = status, .type = "application/json", .body = { text, n } });
 	json_object_put(o);
+}
+
+void reply_put(struct request *r, unsigned status, struct jsonput *p)
+{
+	if (jsonput_end(p))
+		reply_text(r, status, "application/json", buf_span(p->b));
+	else
+		reply_error(r, 500, "the answer is larger than the broker makes any");
 }
 
 /* What was asked for may stand in it, and bytes that are no UTF-8: json_quote sees to that. */
@@ -106,6 +115,15 @@ struct httpd_stream *reply_stream(struct request *r, const char *type, void (*cl
 		free(r);
 	else
 		reply_error_with(r, 503, soon, "too many streams are open");
+	return s;
+}
+
+struct store *request_store(struct request *r)
+{
+	struct store *s = broker_store(r->broker);
+
+	if (!s)
+		reply_no_store(r);
 	return s;
 }
 

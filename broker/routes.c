@@ -9,9 +9,23 @@
 #include "broker/origin.h"
 
 const struct route routes[] = {
-	{ "GET", "/agents/{}/mcp", OWN, route_mcp_gone },       /* the predecessor's endpoint */
-	{ "POST", "/agents/{}/mcp", OWN, route_mcp_gone },
-	{ "DELETE", "/agents/{}/mcp", OWN, route_mcp_gone },
+	{ "GET",    "/health",                            OWN,       route_health },
+	{ "GET",    "/api/v1/agents",                     VIEWER,    route_agents },
+	{ "GET",    "/api/v1/agents/{}/rate-limits",      VIEWER,    route_agent_limits },
+	{ "GET",    "/api/v1/approvals/pending",          VIEWER,    route_approvals_pending },
+	{ "GET",    "/api/v1/approvals/{}",               VIEWER,    route_approval },
+	{ "POST",   "/api/v1/approvals/{}/approve",       APPROVER,  route_approve },
+	{ "POST",   "/api/v1/approvals/{}/reject",        APPROVER,  route_reject },
+	{ "POST",   "/api/v1/approvals/{}/cancel",        OPERATOR,  route_cancel },
+	{ "GET",    "/api/v1/audit/logs",                 VIEWER,    route_audit_logs },
+	{ "GET",    "/api/v1/config",                     OPERATOR,  route_config },
+	{ "POST",   "/api/v1/config/reload",              OPERATOR,  route_config_reload },
+	{ "GET",    "/api/v1/messages/dead",              VIEWER,    route_messages_dead },
+	{ "POST",   "/api/v1/messages/again",             OPERATOR,  route_messages_again },
+	{ "GET",    "/api/v1/queue/status",               VIEWER,    route_queue_status },
+	{ "GET",    "/agents/{}/mcp",                     OWN,       route_mcp_gone },    /* the predecessor's endpoint */
+	{ "POST",   "/agents/{}/mcp",                     OWN,       route_mcp_gone },
+	{ "DELETE", "/agents/{}/mcp",                     OWN,       route_mcp_gone },
 	{ NULL, NULL, OWN, NULL },
 };
 
@@ -150,6 +164,17 @@ static void go_on(struct request *r, const struct found *f)
 		refuse_role(r, f->route->authority);
 	else
 		f->route->handle(r);
+}
+
+void request_wait_begin(struct request *r, struct request_wait *w)
+{
+	list_append(doors_waits(r->broker), &w->node);
+}
+
+void request_wait_end(struct request_wait *w)
+{
+	if (w->node.next)
+		list_remove(&w->node);
 }
 
 void routes_handle(struct broker *b, struct httpd_request *http)

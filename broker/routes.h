@@ -37,6 +37,8 @@ void routes_handle(struct broker *b, struct httpd_request *http);        /* for 
 /* Each of these answers and frees r. Bodies are copied. Legal at any later time too, also when the server has ended meanwhile. */
 void reply(struct request *r, const struct httpd_answer *a);
 void reply_json(struct request *r, unsigned status, struct json_object *o);              /* takes o */
+struct jsonput;
+void reply_put(struct request *r, unsigned status, struct jsonput *p);                   /* what was written; 500 when it passed its cap */
 void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);    /* {"error":"sentence"} */
 void reply_error_with(struct request *r, unsigned status, const struct httpd_field *fields, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void reply_text(struct request *r, unsigned status, const char *type, struct span body);
@@ -47,6 +49,16 @@ void reply_html(struct request *r, unsigned status, const struct buf *page, cons
 /* The head of an answer that goes on (httpd.h). NULL: r was answered with the head alone (HEAD) or 503. closed as in httpd_stream_options. */
 struct httpd_stream *reply_stream(struct request *r, const char *type, void (*closed)(void *arg), void *arg);
 
+/* For handlers that answer later without an operation of the store under way, which ends by itself: when the broker ends, `end` must answer
+ * and forget all timers. Embedded in the handler's own struct. */
+struct request_wait {
+	void (*end)(struct request_wait *w);
+	struct list node;
+};
+void request_wait_begin(struct request *r, struct request_wait *w);
+void request_wait_end(struct request_wait *w);           /* before r is answered; legal again, and on a zeroed one */
+
 /* The body as a JSON object, by the strict scanner; NULL: answered with 400 already. Caller puts it. An empty body is {}. */
 struct json_object *request_json(struct request *r);
+struct store *request_store(struct request *r);         /* NULL: answered with 503 already */
 bool request_is_head(const struct request *r);

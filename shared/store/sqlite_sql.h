@@ -171,6 +171,7 @@
 	SQL(VOTE_PUT,        "INSERT INTO approval_vote (approval, voter, verdict, means, origin, reason, is_late, at)"           \
 	                     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT DO UPDATE SET verdict = ?3, means = ?4, origin = ?5, reason = ?6, at = ?8") \
 	SQL(VOTERS_FOR,      "SELECT voter FROM approval_vote WHERE approval = ?1 AND verdict = 'approve' AND is_late = 0 ORDER BY at") \
+	SQL(VOTES_OF,        "SELECT voter, verdict, means, origin, reason, is_late, at FROM approval_vote WHERE approval = ?1 ORDER BY at") \
 	/* what people are told */                                                                                              \
 	SQL(EVENT_PUT,       "INSERT INTO approval_event (approval, what, at) VALUES (?1, ?2, ?3)")                             \
 	SQL(EVENT_LAST,      "SELECT max(seq) FROM approval_event")                                                             \

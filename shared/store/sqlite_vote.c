@@ -129,6 +129,29 @@ void store_approval_vote(struct store *s, struct op *op, struct vote *v)
 	turn_submit(s, op, vote_carry_out, v);
 }
 
+enum err store_approval_votes(struct store *s, const char *id, vote_row_fn *fn, void *arg)
+{
+	bool wants_more = true;
+
+	enum err e = read_begin(s);
+	if (e != OK)
+		return e;
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_VOTES_OF, BIND(text(id)));
+	while (wants_more && db_row(&s->db, q)) {
+		struct vote_row v = {
+			.voter = column_text(q, 0),
+			.means = column_text(q, 2),
+			.origin = column_text(q, 3),
+			.reason = column_text(q, 4),
+			.is_approving = strcmp(column_text(q, 1), "approve") == 0,
+			.is_late = sqlite3_column_int64(q, 5) != 0,
+			.at_ms = sqlite3_column_int64(q, 6),
+		};
+		wants_more = fn(arg, &v);
+	}
+	return read_end(s);
+}
+
 /* ---- the operator's cancel ---- */
 
 static enum vote_answer cancel(struct store *s, const struct approval_cancel *c)

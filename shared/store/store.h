@@ -294,6 +294,10 @@ struct vote {
 	struct approval as_it_is;               /* out: caller releases */
 };
 void store_approval_vote(struct store *s, struct op *op, struct vote *v);
+/* Who voted so far, in order; the last vote of each, and those that came too late. */
+struct vote_row { const char *voter, *means, *origin, *reason; bool is_approving, is_late; int64_t at_ms; };     /* borrowed */
+typedef bool vote_row_fn(void *arg, const struct vote_row *v);  /* false: stop */
+MUST_USE enum err store_approval_votes(struct store *s, const char *id, vote_row_fn *fn, void *arg);
 struct approval_cancel { const char *approval, *by, *reason; struct approval as_it_is; };
 void store_approval_cancel(struct store *s, struct op *op, struct approval_cancel *c);   /* answers as a vote; PENDING only */
 void store_approval_expire(struct store *s, struct op *op);     /* whatever is overdue; any process may. answer: how many */

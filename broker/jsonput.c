@@ -1,0 +1,86 @@
+#include "broker/jsonput.h"
+#include "base/clock.h"
+#include "data/jsonscan.h"
+
+struct jsonput jsonput_begin(struct buf *b)
+{
+	return (struct jsonput){ .b = b, .ok = true };
+}
+
+bool jsonput_end(struct jsonput *p)
+{
+	return p->ok;
+}
+
+static void put_key(struct jsonput *p, const char *key)
+{
+	p->ok = p->ok && (!p->has_member || buf_append_char(p->b, ',')) &&
+	        (!key || (json_quote(p->b, span_of(key)) && buf_append_char(p->b, ':')));
+	p->has_member = true;
+}
+
+void put_open(struct jsonput *p, const char *key, char bracket)
+{
+	put_key(p, key);
+	p->ok = p->ok && buf_append_char(p->b, bracket);
+	p->has_member = false;
+}
+
+void put_close(struct jsonput *p, char bracket)
+{
+	p->ok = p->ok && buf_append_char(p->b, bracket);
+	p->has_member = true;
+}
+
+void put_json(struct jsonput *p, const char *key, struct span json)
+{
+	put_key(p, key);
+	p->ok = p->ok && buf_append_span(p->b, json);
+}
+
+void put_null(struct jsonput *p, const char *key)
+{
+	put_json(p, key, SPAN("null"));
+}
+
+void put_span(struct jsonput *p, const char *key, struct span text)
+{
+	put_key(p, key);
+	p->ok = p->ok && json_quote(p->b, text);
+}
+
+void put_text(struct jsonput *p, const char *key, const char *text)
+{
+	if (text)
+		put_span(p, key, span_of(text));
+	else
+		put_null(p, key);
+}
+
+void put_number(struct jsonput *p, const char *key, int64_t n)
+{
+	put_key(p, key);
+	p->ok = p->ok && buf_append_int(p->b, n);
+}
+
+void put_bool(struct jsonput *p, const char *key, bool is_true)
+{
+	put_json(p, key, is_true ? SPAN("true") : SPAN("false"));
+}
+
+void put_time(struct jsonput *p, const char *key, int64_t wall_ms)
+{
+	char at[32];
+
+	if (wall_ms > 0)
+		clock_format_utc(wall_ms, at, sizeof(at));
+	put_text(p, key, wall_ms > 0 ? at : NULL);
+}
+
+void put_hash(struct jsonput *p, const char *key, const uint8_t hash[32])
+{
+	char hex[65];
+
+	hex_encode(hex, hash, 32);
+	put_text(p, key, hex);
+}
