@@ -14,7 +14,7 @@ struct store *broker_store(const struct broker *b)
 }
 
 /* ---- looking ----------------------------------------------------------------------------------------------------------------------- */
-static bool is_busy(const struct broker *b)
+bool broker_is_busy(const struct broker *b)
 {
 	for (size_t i = 0; i < b->opened; i++)
 		if (broker_modules[i].is_busy && broker_modules[i].is_busy(b))
@@ -60,9 +60,10 @@ static void tick(struct loop_timer *timer)
 		return;
 	loop_timer_set(b->loop, &b->tick, TICK_MS);
 	keep_place(b);
+	logfile_keep(&b->log);
 	(void)state_is_open(&b->state);
 	look_at_rules(b);
-	if (is_busy(b))
+	if (broker_is_busy(b))
 		broker_look(b);
 }
 
@@ -194,6 +195,8 @@ enum err broker_init(struct broker *b, const struct options *o, struct rulebook_
 		return e;
 	}
 	b->has_loop = true;
+	if (o->is_auto_started && !o->is_foreground)
+		(void)!logfile_open(&b->log, b->state_dir);
 	service_init(&b->service, b->loop);
 	state_init(&b->state, b);
 	(void)state_is_open(&b->state);
@@ -231,5 +234,6 @@ void broker_release(struct broker *b)
 	}
 	loop_free(b->loop);
 	broker_lock_release(&b->lock);
+	logfile_release(&b->log);
 	free(b->state_dir);
 }

@@ -6,6 +6,7 @@
  *
  * A module that lives as long as the process is a row of broker_modules (modules.c). It keeps its own struct behind its own pointer here. */
 #pragma once
+#include "broker/logfile.h"
 #include "broker/options.h"
 #include "broker/service.h"
 #include "broker/state.h"
@@ -20,7 +21,6 @@ struct health;
 struct housekeeping;
 struct idle_exit;
 struct links;
-struct logfile;
 struct outbox;
 struct slack_socket;
 struct streams;
@@ -31,6 +31,7 @@ struct broker {
 	char *state_dir;
 	struct loop *loop;
 	struct signals signals;
+	struct logfile log;                  /* of a broker that a shim has started */
 	struct service service;              /* the service manager, if one started us */
 	struct broker_lock lock;             /* the one broker of this state folder */
 	struct rulebook rules;
@@ -49,7 +50,6 @@ struct broker {
 	struct streams *streams;             /* route_events.c */
 	struct counters *counters;           /* route_metrics.c */
 	struct housekeeping *housekeeping;   /* housekeeping.c */
-	struct logfile *logfile;             /* logfile.c */
 	struct idle_exit *idle_exit;         /* idle_exit.c */
 };
 
@@ -75,6 +75,7 @@ void broker_release(struct broker *b);
 /* NULL while the store cannot be opened; b->state.why says why. Operations submitted to it are carried out at the end of this turn. */
 struct store *broker_store(const struct broker *b);
 void broker_look(struct broker *b);                                   /* calls every module's look */
+bool broker_is_busy(const struct broker *b);                          /* a module is */
 /* Takes the file's rules now if they are good: OK means they were read and are offered to the store, which may say in this turn or a later
  * one that they are in force (rules_changed). report is filled in either way; the caller releases it. */
 MUST_USE enum err broker_reload(struct broker *b, struct config_report *report);

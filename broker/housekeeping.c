@@ -3,6 +3,8 @@
 #include "base/xalloc.h"
 
 #define REAP_MS       10000              /* shims that wait watch those they wait for; this is for what nobody waits for */
+#define SWEEP_MS      (3600 * 1000)
+#define SWEEP_STEP_MS 1000               /* there is more to sweep: a pause for everybody else */
 #define AGAIN_MS      1000               /* the clock said due and the store did not find it so, or could not be asked */
 
 struct chore {
@@ -12,7 +14,7 @@ struct chore {
 };
 struct housekeeping {
 	struct broker *broker;
-	struct chore reap, expire;
+	struct chore reap, expire, sweep;
 };
 
 static void chore_again(struct chore *c, int64_t in_ms)
@@ -82,6 +84,24 @@ static void expire_due(struct loop_timer *t)
 		store_approval_expire(broker_store(c->home->broker), &c->op);
 }
 
+/* ---- what nobody asks for any more -------------------------------------------------------------------------------------------------- */
+static void sweep_told(struct op *op)
+{
+	struct chore *c = op->arg;
+
+	if (op->err == OK && op->answer > 0)
+		log_debug("housekeeping.swept", "rows=%d", op->answer);
+	chore_again(c, op->err == OK && op->answer > 0 ? SWEEP_STEP_MS : SWEEP_MS);
+}
+
+static void sweep_due(struct loop_timer *t)
+{
+	struct chore *c = container_of(t, struct chore, timer);
+
+	if (chore_may_begin(c))
+		store_sweep(broker_store(c->home->broker), &c->op);
+}
+
 /* ---- life -------------------------------------------------------------------------------------------------------------------------- */
 static void chore_init(struct chore *c, struct housekeeping *h, void (*due)(struct loop_timer *), void (*told)(struct op *))
 {
@@ -97,7 +117,9 @@ enum err housekeeping_open(struct broker *b, struct problem *why)
 	h->broker = b;
 	chore_init(&h->reap, h, reap_due, reap_told);
 	chore_init(&h->expire, h, expire_due, expire_told);
+	chore_init(&h->sweep, h, sweep_due, sweep_told);
 	chore_again(&h->reap, REAP_MS);
+	chore_again(&h->sweep, SWEEP_STEP_MS);
 	expire_look(&h->expire, 0);
 	return OK;
 }
@@ -113,6 +135,7 @@ void housekeeping_stop(struct broker *b)
 
 	loop_timer_clear(&h->reap.timer);
 	loop_timer_clear(&h->expire.timer);
+	loop_timer_clear(&h->sweep.timer);
 }
 
 void housekeeping_close(struct broker *b)

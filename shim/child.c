@@ -10,12 +10,12 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
+#include "base/forked.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 #define REPORT_FD    3                 /* in the command's process until it is executed */
-#define MANY_FDS     65536
 
 enum step { STEP_GROUP, STEP_CWD, STEP_EXEC };
 struct report { enum step step; int number; };
@@ -29,18 +29,6 @@ struct launch {
 };
 
 /* ---- between fork and exec: async-signal-safe functions only ------------------------------------------------------------------- */
-static void close_from(int first)
-{
-	long n = sysconf(_SC_OPEN_MAX);
-
-#ifdef SYS_close_range
-	if (syscall(SYS_close_range, (unsigned)first, ~0U, 0U) == 0)
-		return;
-#endif
-	for (int fd = first; fd < (n > 0 && n < MANY_FDS ? n : MANY_FDS); fd++)
-		(void)close(fd);
-}
-
 static void die_with(pid_t parent)
 {
 #ifdef __APPLE__
@@ -50,18 +38,6 @@ static void die_with(pid_t parent)
 	if (getppid() != parent)       /* gone before we asked */
 		_exit(127);
 #endif
-}
-
-static void reset_signals(void)
-{
-	struct sigaction a = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	sigemptyset(&a.sa_mask);
-	for (int number = 1; number < NSIG; number++)
-		(void)sigaction(number, &a, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static void fail(enum step step, int number)
@@ -93,11 +69,11 @@ static void become_command(const struct launch *l)
 	(void)dup2(l->err, STDERR_FILENO);
 	(void)dup2(l->report, REPORT_FD);
 	(void)fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC);
-	close_from(REPORT_FD + 1);
+	forked_close_from(REPORT_FD + 1);
 	if (setpgid(0, l->keeper) != 0)
 		fail(STEP_GROUP, errno);
 	die_with(l->parent);
-	reset_signals();
+	forked_reset_signals();
 	if (l->command->cwd[0] && chdir(l->command->cwd) != 0)
 		fail(STEP_CWD, errno);
 	execute(l);
@@ -113,7 +89,7 @@ static void keep(int lifeline, int our_end)
 	(void)setpgid(0, 0);
 	(void)close(our_end);              /* before all: with it open, the end would never come */
 	(void)dup2(lifeline, STDIN_FILENO);
-	close_from(STDIN_FILENO + 1);
+	forked_close_from(STDIN_FILENO + 1);
 #ifndef __APPLE__
 	(void)prctl(PR_SET_NAME, "aegis-keeper");
 #endif

@@ -99,6 +99,7 @@ static void init_state(struct shim *s, struct start *start)
 	s->first_rules = ruleset_keep(s->rules.current);
 	turn_open(&s->turn, s);
 	state_init(&s->state, s);
+	autostart_init(&s->autostart, s);
 	ending_init(&s->ending, s);
 	start->config = NULL;
 	start->state_dir = NULL;
@@ -157,6 +158,8 @@ void shim_release(struct shim *s)
 	for_each_part(p, s)
 		part_release(p);
 	ending_release(&s->ending);
+	if (s->autostart.shim)
+		autostart_release(&s->autostart);
 	progress_release(&s->progress);
 	ruleset_drop(s->first_rules);
 	rulebook_release(&s->rules);

@@ -2,6 +2,7 @@
 #pragma once
 #include <sys/types.h>
 #include "net/signals.h"
+#include "shim/autostart.h"
 #include "shim/ending.h"
 #include "shim/host.h"
 #include "shim/merge.h"
@@ -26,6 +27,7 @@ struct shim {
 	struct state state;
 	struct turn turn;
 	struct progress progress;
+	struct autostart autostart;
 	struct list calls;                   /* struct call, in order of arrival */
 	struct part *parts;                  /* in the order of the configuration; at least one */
 	size_t parts_n;

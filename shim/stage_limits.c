@@ -227,6 +227,7 @@ static void attached(struct call *c)
 	snprintf(c->approval, sizeof(c->approval), "%s", c->hold.approval);
 	c->approved_us = 0;
 	c->has_places = true;
+	autostart_look(&c->shim->autostart);
 	turn_mark_all(c->shim);                 /* it may have put an end to one that other calls here wait for */
 }
 

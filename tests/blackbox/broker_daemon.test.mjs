@@ -1,10 +1,16 @@
 // The broker as a process: its start, its end, what happens in between.
 import assert from 'node:assert/strict';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
+import { approvalPlace } from '../lib/approvals.mjs';
+import { startBackend } from '../lib/backend.mjs';
 import { Broker } from '../lib/broker.mjs';
+import { notifySocket } from '../lib/notify_socket.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
-import { bin, suite } from '../lib/settings.mjs';
 import { run } from '../lib/process.mjs';
+import { bin, suite } from '../lib/settings.mjs';
+import { openShim } from '../lib/shim.mjs';
 import { settled, until } from '../lib/until.mjs';
 
 const nowhere = 'http://127.0.0.1:1/';
@@ -75,5 +81,159 @@ describe('the broker as a process', suite, () => {
       assert.equal(code, 64, args.join(' '));
       assert.match(stderr, /see aegis-broker --help/);
     }
+  });
+});
+
+describe('the broker and the service manager', suite, () => {
+  for (const [kind, name] of [['a path', (place) => path.join(place.dir, 'n')], ['an abstract name', (place) => `@${place.dir}/n`]]) {
+    it(`tells a socket with ${kind} when it serves, reloads, lives and ends`, async (t) => {
+      const place = makePlace(t, simpleRules(nowhere));
+      const manager = await notifySocket(place, name(place));
+      const broker = await place.broker({ env: { NOTIFY_SOCKET: name(place), WATCHDOG_USEC: '200000' } });
+      await manager.said('READY=1');
+      await manager.said(`STATUS=serving ${place.state}`);
+      await manager.said('WATCHDOG=1');
+      const from = manager.messages().length;
+      const before = process.hrtime.bigint();
+      broker.kill('SIGHUP');
+      const reloading = await manager.said('RELOADING=1', from);
+      assert.match(reloading, /^RELOADING=1\nMONOTONIC_USEC=\d+$/);
+      assert.ok(BigInt(/USEC=(\d+)/.exec(reloading)[1]) >= before / 1000n, 'the time is that of CLOCK_MONOTONIC');
+      await until(() => {
+        const later = manager.messages().slice(from);
+        return later.indexOf('READY=1') > later.indexOf(reloading);
+      }, { what: 'READY=1 behind RELOADING=1' });
+      await broker.end();
+      await manager.said('STOPPING=1');
+    });
+  }
+
+  it('serves all the same where nobody listens at the socket', async (t) => {
+    const place = makePlace(t, simpleRules(nowhere));
+    for (const socket of [path.join(place.dir, 'nobody'), '@', 'nonsense', '/'.padEnd(200, 'x')]) {
+      const broker = await place.broker({ env: { NOTIFY_SOCKET: socket } });
+      assert.deepEqual(await broker.end(), { code: 0, signal: null });
+    }
+  });
+});
+
+/** A place with a tool, and a shim whose client has listed its tools and calls no more. */
+async function idlePlace(t) {
+  const backend = await startBackend(t);
+  const rules = (limit = '') => simpleRules(backend.url, { grant: limit });
+  const place = makePlace(t, rules());
+  const shim = await openShim(place);
+  await shim.request('tools/list');
+  await until(async () => (await place.query("SELECT number FROM session WHERE kind = 'shim'")).length === 1, { what: 'the session of the shim' });
+  return { place, shim, rules };
+}
+const inForce = async (place) => (await place.query('SELECT max(generation) AS n FROM config'))[0].n;
+
+describe('the broker and the rules', suite, () => {
+  for (const [what, act] of [['SIGHUP', (broker) => broker.kill('SIGHUP')], ['a changed file alone', () => {}]]) {
+    it(`${what}: new rules are in force, and the client of an idle shim is told that its tools have changed`, async (t) => {
+      const { place, shim, rules } = await idlePlace(t);
+      const broker = await place.broker();
+      place.writeRules(rules('rate_limits: { echo: { window: 1h, max_count: 3 } }'));
+      act(broker);
+      await broker.said(/ rules\.in_force generation=2/);
+      await shim.message((m) => m.method === 'notifications/tools/list_changed', 'tools/list_changed');
+    });
+  }
+
+  it('a file with errors changes nothing; every error is told with its place', async (t) => {
+    const { place, shim, rules } = await idlePlace(t);
+    const broker = await place.broker();
+    place.writeRules(`${rules()}bogus: 1\nqueue: { demo: { enabled: maybe } }\n`);
+    broker.kill('SIGHUP');
+    await broker.said(/aegis\.yaml:\d+:\d+: .*bogus/);
+    await broker.said(/aegis\.yaml:\d+:\d+: .*maybe/);
+    await broker.said(/the rules in force stay/);
+    assert.ok((await shim.call('echo')).result);
+    place.writeRules(`${rules()}# good again\n`);
+    await broker.said(/ rules\.in_force generation=2/);
+    assert.equal(broker.hasExited, false);
+  });
+
+  it('what another process has put in force, it takes', async (t) => {
+    const { place, shim, rules } = await idlePlace(t);
+    const broker = await place.broker();
+    broker.kill('SIGSTOP');
+    place.writeRules(`${rules()}# another\n`);
+    assert.ok((await shim.call('echo')).result);
+    assert.equal(await inForce(place), 2);
+    broker.child.kill('SIGCONT');
+    await broker.said(/ rules\.in_force generation=2/);
+  });
+});
+
+describe('the broker and the store', suite, () => {
+  it('without a database it says why, serves on, and takes it when it is back', async (t) => {
+    const place = makePlace(t, simpleRules(nowhere));
+    await (await place.broker()).end();
+    const files = readdirSync(place.state).filter((name) => name.startsWith('aegis.db'));
+    for (const name of files) renameSync(path.join(place.state, name), path.join(place.dir, name));
+    const broker = await place.broker();
+    await broker.said(/ store\.open .*aegisctl repair/);
+    for (const name of files) renameSync(path.join(place.dir, name), path.join(place.state, name));
+    await broker.said(/ store\.opened /);
+    await until(async () => (await brokers(place)).length === 1, { what: 'its session' });
+  });
+
+  it('approvals expire on time where nobody waits for them', async (t) => {
+    const { place, open } = await approvalPlace(t, { mode: 'defer', approval: 'timeout: 1s' });
+    const broker = await place.broker();
+    const shim = await open();
+    assert.ok((await shim.call('publish', { n: 1 })).result.isError);
+    await shim.end();
+    await broker.said(/ housekeeping\.expired approvals=1/);
+    assert.deepEqual(await place.query('SELECT state FROM approval'), [{ state: 'EXPIRED' }]);
+  });
+
+  it('buries a shim that was killed while nobody else was there', async (t) => {
+    const { place, shim } = await idlePlace(t);
+    await place.broker();
+    await shim.endBy('SIGKILL');
+    await until(async () => (await place.query("SELECT number FROM session WHERE kind = 'shim'")).length === 0, { what: 'its session to go', within: 100_000 });
+  });
+
+  it('is one still when its lock file was removed', async (t) => {
+    const place = makePlace(t, simpleRules(nowhere));
+    const first = await place.broker();
+    const lock = path.join(place.state, 'run/broker.lock');
+    rmSync(lock);
+    await until(() => readdirSync(path.dirname(lock)).includes('broker.lock'), { what: 'the lock file, made anew' });
+    const second = new Broker(place);
+    assert.deepEqual(await settled(second.exited, 'end of one of both'), { code: 0, signal: null });
+    assert.equal(first.hasExited, false);
+  });
+});
+
+describe('nobody depends on the broker', suite, () => {
+  it('stopped: calls go on, approvals are asked, decided by aegisctl and used', async (t) => {
+    const { place, person, open } = await approvalPlace(t);
+    const broker = await place.broker();
+    broker.kill('SIGSTOP');
+    const shim = await open();
+    assert.ok((await shim.call('echo')).result);
+    const call = shim.call('publish', { n: 1 });
+    await person.decide('approve', (await person.asked()).id);
+    assert.ok((await call).result);
+    const refused = shim.call('erase', { n: 1 });
+    await person.decide('reject', (await person.asked()).id);
+    assert.equal((await refused).error.code, -32004);
+  });
+
+  it('killed while an approval is open: the rules hold, and the word of a person counts', async (t) => {
+    const { place, person, open } = await approvalPlace(t, { grant: 'rate_limits: { echo: { window: 1h, max_count: 1 } }' });
+    const broker = await place.broker();
+    const shim = await open();
+    const call = shim.call('publish', { n: 1 });
+    const asked = await person.asked();
+    await broker.endBy('SIGKILL');
+    assert.ok((await shim.call('echo')).result);
+    assert.equal((await shim.call('echo')).error.code, -32002);
+    await person.decide('approve', asked.id);
+    assert.ok((await call).result);
   });
 });

@@ -1,6 +1,6 @@
 // place - a test's own folder: rules, state, home. Removed afterwards, and nothing may still run in it.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Broker } from './broker.mjs';
@@ -27,6 +27,7 @@ export class Place {
     this.db = path.join(this.state, 'aegis.db');
     this.env = cleanEnv(this.home);
     this.started = [];            // shims and brokers; they add themselves
+    this.mayAutostart = false;    // its shims may start brokers, which end with the place
     mkdirSync(this.home, { mode: 0o700 });
     if (rules !== undefined) this.writeRules(rules);
   }
@@ -73,9 +74,15 @@ export class Place {
     return rows.map((row) => ({ ...row, body: JSON.parse(row.body) }));
   }
 
+  /** Pids of the brokers that shims of this place have started. */
+  autoStarted() {
+    return processesNaming(this.dir).filter((pid) => isAutoStarted(pid));
+  }
+
   /** Ends what still runs as a client would, and looks at how every shim and broker of this place ended. */
   async leave() {
     for (const one of this.started) one.letGo();
+    if (this.mayAutostart) for (const pid of this.autoStarted()) process.kill(pid, 'SIGTERM');
     try {
       for (const one of this.started) one.assertEndedWell(await settled(one.exited, `end of process ${one.pid}${one.lastWords()}`));
       await until(() => processesNaming(this.dir).length === 0, { what: `no process left in ${this.dir}` });
@@ -83,6 +90,14 @@ export class Place {
       for (const pid of processesNaming(this.dir)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
       rmSync(this.dir, { recursive: true, force: true });
     }
+  }
+}
+
+function isAutoStarted(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0--auto-started\0');
+  } catch {
+    return false;
   }
 }
 

@@ -1,0 +1,128 @@
+// A broker that a shim starts (broker.autostart): when, how clean, and how it ends.
+import assert from 'node:assert/strict';
+import { closeSync, existsSync, openSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { approvalPlace } from '../lib/approvals.mjs';
+import { flags, noNamespace } from '../lib/namespace.mjs';
+import { makePlace, simpleRules } from '../lib/place.mjs';
+import { isAlive } from '../lib/process.mjs';
+import { bin, suite } from '../lib/settings.mjs';
+import { openShim } from '../lib/shim.mjs';
+import { until } from '../lib/until.mjs';
+
+const noProc = existsSync('/proc/self/fd') ? false : 'processes are looked at in /proc';
+const logOf = (place) => path.join(place.state, 'broker.log');
+const quiet = { approval: 'channels: [notify], notify: { command: ["true"] }' };   // no desktop is bothered
+
+/** A place whose shims start a broker; broker: YAML within broker:. */
+async function autoPlace(t, { broker = '', ...options } = {}) {
+  const at = await approvalPlace(t, { ...quiet, ...options, more: `broker: { autostart: true${broker} }\n` });
+  at.place.mayAutostart = true;
+  return at;
+}
+
+/** The one broker that was started here, once it serves. */
+async function brokerOf(place) {
+  await until(() => existsSync(logOf(place)) && / broker\.ready /.test(readFileSync(logOf(place), 'utf8')), { what: 'a broker that was started' });
+  return until(() => {
+    const pids = place.autoStarted();
+    return pids.length === 1 && pids[0];
+  }, { what: 'one broker' });
+}
+
+const stat = (pid) => {
+  const [, ppid, , session] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  return { ppid: Number(ppid), session: Number(session) };
+};
+const zombiesOf = (parent) => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    return text[0] === 'Z' && Number(text[1]) === parent;
+  } catch {
+    return false;
+  }
+});
+
+describe('a broker that a shim has started', { ...suite, skip: noProc }, () => {
+  it('has nothing of the shim: no descriptor, no terminal, no folder, no environment; and outlives it', async (t) => {
+    const { place, person, open } = await autoPlace(t);
+    const secret = path.join(place.dir, 'inherited');
+    writeFileSync(secret, 'x');
+    const fd = openSync(secret, 'r');
+    const shim = await open({ program: 'sh', args: ['-c', `exec ${bin('aegis-shim')} --agent one "$@" 7<'${secret}'`, 'sh', ...place.options],
+      env: { SECRET_OF_THE_AGENT: 'hunter2', XDG_DATA_HOME: '/data' } });
+    closeSync(fd);
+    const call = shim.call('publish', { n: 1 });
+    const pid = await brokerOf(place);
+
+    const fds = readdirSync(`/proc/${pid}/fd`).map((n) => [Number(n), readlinkSync(`/proc/${pid}/fd/${n}`)]);
+    const at = new Map(fds);
+    assert.equal(at.get(0), '/dev/null');
+    assert.equal(at.get(1), logOf(place));
+    assert.equal(at.get(2), logOf(place));
+    const ofShim = readdirSync(`/proc/${shim.pid}/fd`).map((n) => readlinkSync(`/proc/${shim.pid}/fd/${n}`)).filter((name) => /^(pipe|socket):|inherited/.test(name));
+    assert.ok(ofShim.includes(secret), 'the shim has inherited it');
+    for (const [n, name] of fds) assert.ok(!ofShim.includes(name), `descriptor ${n} is the shim's ${name}`);
+    const env = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean).map((entry) => entry.split('=')[0]);
+    for (const name of env) assert.match(name, /^(HOME|PATH|LANG|XDG_.*|DBUS_SESSION_BUS_ADDRESS|DISPLAY|WAYLAND_DISPLAY)$/);
+    assert.ok(env.includes('HOME') && env.includes('XDG_DATA_HOME'));
+    assert.equal(readlinkSync(`/proc/${pid}/cwd`), '/');
+    const { ppid, session } = stat(pid);
+    assert.notEqual(ppid, shim.pid);
+    assert.notEqual(session, stat(shim.pid).session);
+    assert.notEqual(session, pid, 'who leads a session can get a terminal');
+    assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^SigBlk:\s+0+$/m);
+    await until(() => zombiesOf(shim.pid).length === 0, { what: 'no zombie of the shim' });
+    assert.equal(statSync(logOf(place)).mode & 0o777, 0o600);
+
+    shim.kill('SIGKILL');
+    await shim.exited;
+    await assert.rejects(call);
+    const asked = await person.asked();
+    assert.ok(isAlive(pid));
+    await person.decide('reject', asked.id);
+  });
+
+  it('is one, however many shims ask at once', async (t) => {
+    const { place, person, open } = await autoPlace(t);
+    const shims = await Promise.all([1, 2, 3, 4].map(() => open()));
+    const calls = shims.map((shim, n) => shim.call('publish', { n }));
+    await person.wait(4);
+    await brokerOf(place);
+    assert.equal((await place.query("SELECT number FROM session WHERE kind = 'broker'")).length, 1);
+    for (const { id } of await person.list()) await person.decide('reject', id);
+    for (const call of calls) assert.ok((await call).error);
+  });
+
+  // What may be deferred is answered in the turn in which a broker would have been started, and its log begun.
+  it('is not started when one is there, when the rules say so, or by an idle shim', async (t) => {
+    const { place, open } = await autoPlace(t, { mode: 'defer' });
+    await place.broker();
+    const shim = await open();
+    assert.ok((await shim.call('echo')).result);
+    assert.ok((await shim.call('publish', { n: 1 })).result.isError);
+    assert.equal(existsSync(logOf(place)), false);
+
+    const other = await autoPlace(t, { mode: 'defer' });
+    other.place.writeRules(readFileSync(other.place.config, 'utf8').replace('autostart: true', 'autostart: false'));
+    const one = await other.open();
+    assert.ok((await one.call('publish', { n: 1 })).result.isError);
+    assert.equal(existsSync(logOf(other.place)), false);
+  });
+
+  const sandboxes = { 'a network namespace': ['-n'], 'a pid namespace': ['-p', '-f'], 'a pid namespace with its own /proc': ['-p', '-f', '--mount-proc'] };
+  for (const [what, more] of Object.entries(sandboxes)) {
+    it(`is not started from inside ${what}, and the shim says why`, { skip: noNamespace }, async (t) => {
+      const place = makePlace(t, simpleRules([bin('aegis-demo-server'), '--stdio'], {
+        grant: 'approval_required: [echo]', more: `approval: { mode: defer, ${quiet.approval} }\nbroker: { autostart: true }\n`,
+      }));
+      place.mayAutostart = true;
+      const own = [...flags.filter((flag) => flag !== '-m'), ...more];
+      const shim = await openShim(place, { program: 'unshare', args: [...own, bin('aegis-shim'), '--agent', 'one', ...place.options] });
+      assert.ok((await shim.call('echo', { message: 'x' })).result.isError);
+      await until(() => /broker\.not_started .*start aegis-broker outside/.test(shim.stderr), { what: 'the reason' });
+      assert.equal(existsSync(logOf(place)), false);
+    });
+  }
+});
