@@ -49,6 +49,25 @@ static const struct ctl_option repair_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct ctl_option api_options[] = {
+	{ "data", "JSON|@FILE|-", "the body: as it stands here, in a file, or from stdin" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option token_create_options[] = {
+	{ "role", "ROLE", "what it may: viewer, operator, approver or superuser" },
+	{ "person", "P", "whom of the rules' people it speaks for" },
+	{ "expires", "TIME", "how long it lasts, such as 30d (default: for ever)" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option token_rotate_options[] = {
+	{ "expires", "TIME", "how long the new one lasts, such as 30d (default: as long as the old one would)" },
+	{ NULL, NULL, NULL },
+};
+static const struct ctl_option token_list_options[] = {
+	{ "all", NULL, "also those that were revoked or have expired" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct ctl_option unknown_list_options[] = {
 	{ "all", NULL, "also those that were settled" },
 	{ NULL, NULL, NULL },
@@ -71,6 +90,16 @@ static const struct ctl_option reason_options[] = {
 	"is none; 3: you may not decide it; 5: your vote counts, and others must agree too."
 
 const struct command commands[] = {
+	{ .name = "api",
+	  .synopsis = "METHOD PATH [--data JSON|@FILE|-]",
+	  .help = "ask the broker over its socket, such as: api GET /api/v1/approvals/pending",
+	  .details = "The answer's body goes to stdout as it comes. No token is needed: the kernel tells the broker who asks. Exit code\n"
+		     "0: done; 1: the broker says no (4xx); 3: you may not; 5: accepted, and more is needed; 7: no broker runs, or it failed.",
+	  .options = api_options,
+	  .words_min = 2,
+	  .words_max = 2,
+	  .takes = { "GET|POST|DELETE|HEAD" },
+	  .run = cmd_api },
 	{ .name = "approvals approve",
 	  .synopsis = "ID [--reason TEXT]",
 	  .help = "let the call go that waits for it",
@@ -217,6 +246,34 @@ const struct command commands[] = {
 		     "not wait any more as long as the backend asked for (429, Retry-After).",
 	  .options = resume_options,
 	  .run = cmd_resume },
+	{ .name = "token create",
+	  .synopsis = "NAME --role ROLE [--person P] [--expires 30d]",
+	  .help = "make a token for a program that asks the broker over TCP",
+	  .details = "The secret is printed on stdout, alone, this once; only its hash is kept. A viewer sees; an operator also cancels,\n"
+		     "reloads and tries again; an approver also decides; a superuser may everything. With --person its decisions are that\n"
+		     "person's. Needs the role superuser, or whoever owns the state folder.",
+	  .options = token_create_options,
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_token_create },
+	{ .name = "token list",
+	  .synopsis = "[--all]",
+	  .help = "show the tokens: role, person, when they were used last",
+	  .options = token_list_options,
+	  .run = cmd_token_list },
+	{ .name = "token revoke",
+	  .synopsis = "NAME",
+	  .help = "end a token now",
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_token_revoke },
+	{ .name = "token rotate",
+	  .synopsis = "NAME [--expires 30d]",
+	  .help = "give a token a new secret; the old one ends now",
+	  .options = token_rotate_options,
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_token_rotate },
 	{ .name = "unknown list",
 	  .synopsis = "[--all]",
 	  .help = "show the calls whose outcome nobody knows",

@@ -2,6 +2,7 @@
 #pragma once
 #include "broker/ctl/ctl.h"
 
+enum ctl_exit cmd_api(const struct ctl *c);
 enum ctl_exit cmd_approvals_approve(const struct ctl *c);
 enum ctl_exit cmd_approvals_cancel(const struct ctl *c);
 enum ctl_exit cmd_approvals_list(const struct ctl *c);
@@ -21,6 +22,10 @@ enum ctl_exit cmd_config_check(const struct ctl *c);
 enum ctl_exit cmd_config_init(const struct ctl *c);
 enum ctl_exit cmd_config_schema(const struct ctl *c);
 enum ctl_exit cmd_config_show(const struct ctl *c);
+enum ctl_exit cmd_token_create(const struct ctl *c);
+enum ctl_exit cmd_token_list(const struct ctl *c);
+enum ctl_exit cmd_token_revoke(const struct ctl *c);
+enum ctl_exit cmd_token_rotate(const struct ctl *c);
 enum ctl_exit cmd_unknown_list(const struct ctl *c);
 enum ctl_exit cmd_unknown_settle(const struct ctl *c);
 enum ctl_exit cmd_version(const struct ctl *c);
