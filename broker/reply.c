@@ -24,7 +24,7 @@ void reply_json(struct request *r, unsigned status, struct json_object *o)
 
 void reply_put(struct request *r, unsigned status, struct jsonput *p)
 {
-	if (jsonput_end(p))
+	if (jsonput_end(p) && buf_append_char(p->b, '\n'))
 		reply_text(r, status, "application/json", buf_span(p->b));
 	else
 		reply_error(r, 500, "the answer is larger than the broker makes any");

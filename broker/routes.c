@@ -18,6 +18,8 @@ const struct route routes[] = {
 	{ "POST",   "/api/v1/approvals/{}/reject",        APPROVER,  route_reject },
 	{ "POST",   "/api/v1/approvals/{}/cancel",        OPERATOR,  route_cancel },
 	{ "GET",    "/api/v1/audit/logs",                 VIEWER,    route_audit_logs },
+	{ "GET",    "/api/v1/channels",                   VIEWER,    route_channels },
+	{ "POST",   "/api/v1/channels/{}/test",           OPERATOR,  route_channel_test },
 	{ "GET",    "/api/v1/config",                     OPERATOR,  route_config },
 	{ "POST",   "/api/v1/config/reload",              OPERATOR,  route_config_reload },
 	{ "GET",    "/api/v1/messages/dead",              VIEWER,    route_messages_dead },
