@@ -5,10 +5,10 @@
  * One approval is one message of the app bot, whatever dies in between: its id is the request's uuid, by which the platform sends it once in
  * an hour; who is not sure that it was sent sends it again, learns its name and brings it up to date. */
 #pragma once
+#include "broker/channels.h"
 #include "broker/feishu_api.h"
 #include "broker/feishu_callback.h"
 #include "broker/feishu_card.h"
-#include "broker/outbox.h"
 
 struct feishu {
 	struct channel channel;
@@ -19,7 +19,6 @@ struct feishu {
 	char host[80];
 	int64_t pressed_at_ms, refused_at_ms;    /* wall; the last callbacks; 0 = none since the broker began */
 };
-extern const struct channel_kind channel_feishu;
 
 /* NULL: the channel is not open, or a custom bot. */
 struct feishu *feishu_for_callbacks(const struct broker *b);

@@ -2,3 +2,5 @@
 #pragma once
 #include "broker/outbox.h"
 
+extern const struct channel_kind channel_feishu;
+

@@ -11,12 +11,29 @@ static struct post *post_of(struct http_request *r)
 	return container_of(r, struct post, request);
 }
 
+/* Feishu's own word for Retry-After, in whole seconds. */
+static int64_t reset_after_ms(struct span value)
+{
+	int64_t s = 0;
+
+	if (value.len == 0 || value.len > 6)
+		return -1;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.at[i] < '0' || value.at[i] > '9')
+			return -1;
+		s = 10 * s + (value.at[i] - '0');
+	}
+	return s * 1000;
+}
+
 static struct buf *post_head(struct http_request *r)
 {
 	struct post *p = post_of(r);
 
 	p->status = http_status(r);
 	p->retry_after_ms = http_retry_after_ms(r);
+	if (p->retry_after_ms < 0)
+		p->retry_after_ms = reset_after_ms(http_header(r, "X-Ogw-Ratelimit-Reset"));
 	return &p->answer;
 }
 

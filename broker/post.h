@@ -16,7 +16,7 @@ struct post {                            /* the caller fills in; embedded in its
 	const char *cause;               /* a clause, static text, e.g. "no connection could be made"; "" = the whole answer is here. With a
 	                                  * status: why the rest of the answer is missing */
 	bool has_left;                   /* bytes of the request left */
-	int64_t retry_after_ms;          /* -1 = not said */
+	int64_t retry_after_ms;          /* Retry-After or X-Ogw-Ratelimit-Reset; -1 = not said */
 	struct buf answer;               /* until the next post_start or post_cancel */
 
 	struct http *http;
