@@ -94,7 +94,7 @@ static struct named find_named(struct store *s, const char *kind, const char *na
 	return n;
 }
 
-static void revoke(struct store *s, const char *id)
+static void end_token(struct store *s, const char *id)
 {
 	db_run(&s->db, SQL_TOKEN_REVOKE, BIND(text(id), num(s->now.wall_ms)));
 }
@@ -118,7 +118,7 @@ static void put_carry_out(struct store *s, struct op *op, void *request)
 	if (taken.is_there && !taken.is_expired)
 		return;
 	if (taken.is_there)
-		revoke(s, taken.id);
+		end_token(s, taken.id);
 	db_run(&s->db, SQL_TOKEN_PUT,
 		BIND(text(t->id), hash_of(p->hash), text(t->kind), text(t->name), text(t->role), text(t->person), text(t->agent),
 			text(t->room), num(s->now.wall_ms), text(t->created_by), num(t->expires_at_ms)));
@@ -157,7 +157,7 @@ static void revoke_carry_out(struct store *s, struct op *op, void *request)
 	op->answer = TOKEN_NO_SUCH;
 	if (!n.is_there)
 		return;
-	revoke(s, n.id);
+	end_token(s, n.id);
 	finish(s, op, r->evidence);
 }
 

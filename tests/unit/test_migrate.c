@@ -1,4 +1,5 @@
 #include <sqlite3.h>
+#include "base/xalloc.h"
 #include "store/migrate.h"
 #include "store/sqlite_db.h"
 #include "unit/unit.h"
@@ -113,6 +114,50 @@ START_TEST(a_version_that_no_migration_of_ours_noted_is_refused)
 }
 END_TEST
 
+static void bring_to(int version)
+{
+	for (int i = 0; i < version; i++)
+		sql(store_schema[i]);
+	CLEANUP(free_charp) char *done = xasprintf("INSERT INTO meta (one, min_reader, min_writer, schema, instance, created_at, high_tick, high_at,"
+		" is_synced) VALUES (1, 1, %d, %d, 'i', 0, 0, 0, 1); PRAGMA user_version = %d", version, version, version);
+	sql(done);
+}
+
+#define APPROVAL(id, state, used_by) "INSERT INTO approval (id, short, state, tenant, agent, level, uid, client, backend, tool, args, args_hash, tool_hash," \
+	" fingerprint, rule, quorum, is_auth_required, created_at, created_tick, expires_tick, redeem_ms, keys, consumed_by) VALUES ('" id "', '" id "',"      \
+	" '" state "', '', 'a', 0, 0, '', 'b', '" id "', '{}', x'', x'', x'', '', 1, 0, 70, 7, 99, 9, '', '" used_by "');"
+
+START_TEST(approvals_and_calls_under_way_are_carried_from_schema_3_to_4)
+{
+	bring_to(3);
+	sql(APPROVAL("p1", "PENDING", "") APPROVAL("p2", "APPROVED", "") APPROVAL("p3", "CONSUMED", "c3") APPROVAL("p4", "REJECTED", "")
+	    APPROVAL("p5", "CONSUMED", "c5")
+	    "INSERT INTO flight (call, owner, tenant, agent, backend, tool, args_hash, intent_seq, started_tick, deadline_tick, keys)"
+	    " VALUES ('c3', 1, '', 'a', 'b', 't', x'', 1, 0, 9, ''), ('c4', 1, '', 'a', 'b', 't', x'', 2, 0, 9, '');"
+	    "INSERT INTO unknown (call, tenant, agent, backend, tool, args_hash, since_tick, since_at, hold_until_tick)"
+	    " VALUES ('c5', '', 'a', 'b', 't', x'', 0, 0, 9)");
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	ck_assert_int_eq(number("SELECT count(*) FROM approval WHERE outcome = '' AND executed_at = 0"), 5);
+	ck_assert_int_eq(number("SELECT count(*) FROM approval_event WHERE what = 'asked' AND at = 70 AND approval IN ('p1','p2')"), 2);
+	ck_assert_int_eq(number("SELECT count(*) FROM approval_event"), 2);
+	ck_assert_int_eq(number("SELECT count(*) FROM flight WHERE (call, approval) IN (VALUES ('c3','p3'), ('c4',''))"), 2);
+	ck_assert_int_eq(number("SELECT count(*) FROM unknown WHERE approval = 'p5'"), 1);
+	ck_assert_int_eq(number("SELECT count(*) FROM message"), 0);
+}
+END_TEST
+
+/* It would ask people without anybody being told. */
+START_TEST(a_program_that_knows_no_messages_may_not_write_any_more)
+{
+	bring_to(3);
+	ck_assert_int_eq(migrate_run(db, &why), OK);
+	ck_assert_int_eq(number("SELECT min_writer FROM meta"), 4);
+	ck_assert_int_eq(number("SELECT schema FROM meta"), store_schema_n);
+	ck_assert(migrate_refuses(store_schema_n, store_schema_n, store_schema_n + 1));
+	ck_assert(!migrate_refuses(store_schema_n, store_schema_n, store_schema_n));
+}
+END_TEST
+
 START_TEST(the_database_of_another_program_is_not_touched)
 {
 	sql("CREATE TABLE theirs (x)");
@@ -145,6 +190,8 @@ Suite *suite(void)
 	tcase_add_test(t, a_newer_schema_that_takes_us_is_left_as_it_is);
 	tcase_add_test(t, a_newer_schema_that_refuses_us_is_named);
 	tcase_add_test(t, a_version_that_no_migration_of_ours_noted_is_refused);
+	tcase_add_test(t, approvals_and_calls_under_way_are_carried_from_schema_3_to_4);
+	tcase_add_test(t, a_program_that_knows_no_messages_may_not_write_any_more);
 	tcase_add_test(t, the_database_of_another_program_is_not_touched);
 	tcase_add_test(t, a_step_that_fails_leaves_nothing);
 	suite_add_tcase(s, t);
