@@ -25,10 +25,12 @@ static bool has_row(struct call *c)
 	return journal_is_first(&c->part->journal, &of);
 }
 
-/* What it took while it waited: a hold, a ticket, a place among those that ask for an approval. The commit point turns it into a use. */
+/* What it took while it waited: a hold, a ticket, a place among those that ask for an approval; or an approval, for nothing. The commit point turns it into a use. */
 static bool has_place(const struct call *c)
 {
-	return !c->flight.is_committed && (c->is_holding || c->ticket != 0 || c->approval[0]);
+	bool has_spent = c->spent.approval[0] && !c->is_recorded;
+
+	return !c->flight.is_committed && (c->is_holding || c->ticket != 0 || c->approval[0] || has_spent);
 }
 
 /* The backend proved that it did not run, and why it did not is out of the way. */
@@ -134,6 +136,7 @@ static void ask_release(struct call *c, struct store *store)
 		.limits = c->claims,
 		.approval = c->approval,
 		.ticket = c->ticket,
+		.spent = c->spent.approval,
 		.is_parking = c->refusal.reason == REFUSED_DEFERRED && !c->is_dropped,
 		.keep_ms = q ? q->keep_place_ms : 0,
 		.evidence = c->has_row ? &c->evidence : NULL,

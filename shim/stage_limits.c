@@ -181,6 +181,7 @@ static void ask_hold(struct call *c, struct store *store)
 	if (c->needs_approval) {
 		describe(c);
 		c->hold.ask = &c->ask;
+		c->hold.spent = c->spent.approval;
 	} else {
 		c->standing.terms = standing_terms(c);
 		c->hold.queue = &c->standing.terms;

@@ -186,7 +186,7 @@ typedef bool approval_covered_fn(struct store *s, const struct call_facts *f);
 void approvals_freeze(struct store *s, approval_covered_fn *is_covered);
 
 /* ---- sqlite_event.c ---- */
-void approval_ran(struct store *s, const char *approval, enum ran ran);  /* how the call under it ended, and the event; "": nothing */
+void approval_ran(struct store *s, const char *approval, enum ran ran);  /* how the call under it ended, and the event; "" or NULL: nothing */
 void watchers_wake(struct store *s);                                      /* every session but shims */
 
 /* ---- sqlite_queue_look.c: nothing there writes ---- */

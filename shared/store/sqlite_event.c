@@ -52,7 +52,7 @@ static const char *const outcomes[] = {
 
 void approval_ran(struct store *s, const char *approval, enum ran ran)
 {
-	if (ran == RAN_ON || !*approval)
+	if (ran == RAN_ON || !approval || !*approval)
 		return;
 	if (db_run(&s->db, SQL_APPROVAL_RAN, BIND(text(approval), text(outcomes[ran]), num(s->now.wall_ms))) == 1)
 		event_put(s, approval, EVENT_EXECUTED);

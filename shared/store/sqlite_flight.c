@@ -255,8 +255,7 @@ static void settle_carry_out(struct store *s, struct op *op, void *request)
 	if (f.is_there && e->is_unknown)
 		unknown_put(s, &(struct unknown){ e->call, f.approval, f.unknown_hold_ms });
 	FAILPOINT(SETTLE_UNKNOWN);
-	if (f.approval[0])
-		approval_ran(s, f.approval, ran_of(e));
+	approval_ran(s, f.approval, ran_of(e));
 	if (e->cooldown_ms > 0)
 		cooldown_put(s, e->call->backend, e->cooldown_cause, e->cooldown_ms);
 	if (e->ticket)

@@ -74,6 +74,7 @@ static void hold_carry_out(struct store *s, struct op *op, void *request)
 		op->answer = (int)hold_queued(s, h);
 	else
 		op->answer = hold_own(s, h, NULL) ? HELD : HOLD_LIMITED;
+	approval_ran(s, h->spent, RAN_NOT);
 	FAILPOINT(HOLD_TAKEN);
 }
 
@@ -97,6 +98,7 @@ static void release_carry_out(struct store *s, struct op *op, void *request)
 	FAILPOINT(RELEASE_WRITTEN);
 	if (r->approval && *r->approval)
 		approval_detach(s, r->approval, r->call->id);
+	approval_ran(s, r->spent, RAN_NOT);
 	if (r->evidence)
 		audit_append(s, r->evidence);
 }

@@ -179,6 +179,8 @@ struct hold {
 	const struct terms *terms;
 	const struct approval_ask *ask;         /* NULL: needs no approval */
 	const struct queue_terms *queue;        /* NULL: no queue. With ask, the ticket is drawn later: store_queue_join */
+	const char *spent;                      /* an approval used by a flight of this call that did not run, and is no good for it any */
+	                                        /* more: that is its outcome. "" or NULL: none */
 	struct limit_refusal why;               /* these: out */
 	struct obstacle obstacle;
 	struct queue_full full;
@@ -204,6 +206,7 @@ struct release {
 	uint64_t ticket;                        /* 0: none */
 	bool is_parking;
 	int64_t keep_ms;                        /* keep_place */
+	const char *spent;                      /* as in struct hold */
 	const struct evidence *evidence;        /* NULL: no row */
 };
 void store_release(struct store *s, struct op *op, struct release *r);

@@ -9,6 +9,13 @@ import { until } from '../lib/until.mjs';
 
 const bound = { message: 'hello', to: ['a', 'b'] };
 
+/** What the store says people must be told of an approval. */
+async function told(place, id) {
+  const [row] = await place.query(`SELECT outcome, (SELECT group_concat(what, ' ') FROM (SELECT what FROM approval_event WHERE approval = a.id ORDER BY seq)) AS events,
+    (SELECT group_concat(channel, ' ') FROM message WHERE approval = a.id) AS channels FROM approval AS a WHERE id = '${id}'`);
+  return row && { events: row.events, outcome: row.outcome, channels: row.channels };
+}
+
 describe('a call that needs a person', suite, () => {
   test('waits, and goes when it is approved', async (t) => {
     const { backend, person, open, place } = await approvalPlace(t);
@@ -31,6 +38,7 @@ describe('a call that needs a person', suite, () => {
     assert.equal(intent.body.approval, asked.id);
     assert.equal(used.used_by, intent.call);
     assert.deepEqual(rows.filter((row) => row.kind === 'decision').map((row) => [row.verdict, row.body.state]), [['asked', 'PENDING'], ['approve', 'APPROVED']]);
+    assert.deepEqual(await told(place, asked.id), { events: 'asked decided executed', outcome: 'ok', channels: 'desktop' });
   });
 
   test('other calls go on meanwhile', async (t) => {
@@ -136,7 +144,7 @@ describe('a call that needs a person', suite, () => {
 describe('an approval is for one call', suite, () => {
   for (const queue of ['', 'queue: { demo: { enabled: true, delay_min: 10ms, delay_max: 20ms } }\n']) {
     test(`also when the backend had ended the session meanwhile${queue && ', through the queue'}: nobody is asked twice, it runs once`, async (t) => {
-      const { backend, person, open } = await approvalPlace(t, { more: queue });
+      const { backend, person, open, place } = await approvalPlace(t, { more: queue });
       const shim = await open();
       let refused = 0;
       backend.onMethod['tools/call'] = (x) => {
@@ -149,11 +157,12 @@ describe('an approval is for one call', suite, () => {
       assert.equal(refused, 2);
       const all = await person.list('--all');
       assert.deepEqual(all.map(({ state }) => state), ['CONSUMED']);
+      assert.deepEqual(await told(place, all[0].id), { events: 'asked decided executed', outcome: 'ok', channels: 'desktop' });
     });
   }
 
   test('but not when the backend of the new session defines the tool otherwise: it is asked again', async (t) => {
-    const { backend, person, open } = await approvalPlace(t);
+    const { backend, person, open, place } = await approvalPlace(t);
     const shim = await open();
     backend.onMethod['tools/call'] = (x) => {
       backend.tools = backend.tools.map((one) => ({ ...one, description: 'something else' }));
@@ -165,6 +174,7 @@ describe('an approval is for one call', suite, () => {
     await person.decide('approve', first.short);
     const [second] = await person.wait(1, (one) => one.short !== first.short);
     assert.equal(second.state, 'PENDING');
+    assert.deepEqual(await told(place, first.id), { events: 'asked decided executed', outcome: 'not_run', channels: 'desktop' });
     await person.decide('reject', second.short, '--reason', 'changed');
     assertRefused(await answer, CODE.approval, { reason: 'refused' });
     assert.equal(backend.callsOf('publish').length, 1);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { Person } from '../lib/approvals.mjs';
 import { startBackend, tool } from '../lib/backend.mjs';
 import { assertRefused, assertSaid, CODE } from '../lib/check.mjs';
 import { complete, REVISION, startModern } from '../lib/modern_backend.mjs';
@@ -140,6 +141,20 @@ describe('a modern client, a modern backend', suite, () => {
     assertSaid(await call('echo', { a: 1 }, retry), 'for Ada-private');
     assertRefused(await call('echo', { a: 1 }), CODE.limited);
     assert.equal(backend.callsOf('echo').length, 2);
+  });
+
+  test('an input_required call and its retry are under one approval, whose outcome is that of the retry', async (t) => {
+    const { backend, call, place } = await setUp(t, { rules: { grant: 'approval_required: ["echo"]', more: 'approval: { mode: hold }' } });
+    const person = new Person(place);
+    needsInput(backend, 'echo');
+    const going = call('echo', { a: 1 });
+    const { id } = await person.asked();
+    await person.decide('approve', id);
+    assert.equal((await going).result.resultType, 'input_required');
+    const told = () => place.query(`SELECT what, outcome FROM approval_event JOIN approval ON id = approval ORDER BY seq`);
+    assert.deepEqual((await told()).map((row) => [row.what, row.outcome]), [['asked', ''], ['decided', '']]);
+    assertSaid(await call('echo', { a: 1 }, retry), 'for Ada-private');
+    assert.deepEqual((await told()).at(-1), { what: 'executed', outcome: 'ok' });
   });
 
   test('a retry with other arguments, another tool or a foreign state is a call of its own', async (t) => {
