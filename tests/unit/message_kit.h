@@ -133,3 +133,15 @@ static inline int sweep(struct kit *k)
 	must(op.err == OK);
 	return op.answer;
 }
+
+/* A callback by itself. 1: it is new. */
+static inline int see_callback(struct kit *k, const char *channel, const char *ref)
+{
+	struct seen_put p = { channel, ref };
+	struct op op = { 0 };
+
+	store_seen_put(k->store, &op, &p);
+	op_finish(k->store, &op);
+	must(op.err == OK);
+	return op.answer;
+}
