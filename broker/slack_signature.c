@@ -1,24 +1,20 @@
 #include "broker/slack_signature.h"
-#include <assert.h>
-#include <limits.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include "base/buf.h"
 #include "base/id.h"
 #include "data/secret.h"
 
 void slack_signature_write(struct span secret, const char *timestamp, struct span body, char out[68])
 {
-	CLEANUP(buf_release) struct buf base;
-	uint8_t mac[32];
+	struct mac m;
+	uint8_t digest[32];
 
-	buf_init(&base, strlen(timestamp) + body.len + 8);
-	bool is_whole = buf_printf(&base, "v0:%s:", timestamp) && buf_append_span(&base, body);
-	assert(is_whole && secret.len <= INT_MAX);
-	const uint8_t *made = HMAC(EVP_sha256(), secret.at, (int)secret.len, (const uint8_t *)base.data, base.len, mac, NULL);
-	assert(made); /* of short texts in memory it cannot fail */
+	mac_init(&m, secret);
+	mac_add(&m, "v0:", 3);
+	mac_add(&m, timestamp, strlen(timestamp));
+	mac_add(&m, ":", 1);
+	mac_add(&m, body.at, body.len);
+	mac_done(&m, digest);
 	memcpy(out, "v0=", 3);
-	hex_encode(out + 3, mac, sizeof mac);
+	hex_encode(out + 3, digest, sizeof digest);
 }
 
 /* Seconds since 1970, nothing but digits. */

@@ -25,6 +25,7 @@ struct transfer {
 	CURL *easy;
 	loop_transfer_fn *done;
 	void *arg;
+	bool stays;                     /* in the multi, after done too */
 	struct list node;
 };
 
@@ -156,11 +157,12 @@ static void fire_due(struct loop *l)
 
 /* ---- transfers ----------------------------------------------------------------------------------------------------- */
 
-enum err loop_transfer_add(struct loop *l, CURL *easy, loop_transfer_fn *done, void *arg)
+static enum err transfer_add(struct loop *l, struct transfer facts)
 {
 	struct transfer *t = xcalloc(1, sizeof(*t));
+	CURL *easy = facts.easy;
 
-	*t = (struct transfer){ .easy = easy, .done = done, .arg = arg };
+	*t = facts;
 	(void)curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	CURLMcode code = curl_multi_add_handle(l->multi, easy);
 	if (code != CURLM_OK) {
@@ -171,6 +173,16 @@ enum err loop_transfer_add(struct loop *l, CURL *easy, loop_transfer_fn *done, v
 	}
 	list_append(&l->transfers, &t->node);
 	return OK;
+}
+
+enum err loop_transfer_add(struct loop *l, CURL *easy, loop_transfer_fn *done, void *arg)
+{
+	return transfer_add(l, (struct transfer){ .easy = easy, .done = done, .arg = arg });
+}
+
+enum err loop_connect_add(struct loop *l, CURL *easy, loop_transfer_fn *done, void *arg)
+{
+	return transfer_add(l, (struct transfer){ .easy = easy, .done = done, .arg = arg, .stays = true });
 }
 
 static struct transfer *transfer_of(CURL *easy)
@@ -202,7 +214,8 @@ static bool perform(struct loop *l)
 			continue;
 		struct transfer *kept = transfer_of(m->easy_handle), t = *kept;
 		CURLcode result = m->data.result;
-		transfer_take(l, kept);
+		if (!kept->stays)
+			transfer_take(l, kept);
 		has_finished = true;
 		t.done(t.arg, t.easy, result);
 	}

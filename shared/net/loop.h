@@ -41,4 +41,7 @@ CURLM *loop_multi(struct loop *l);
  * Uses CURLOPT_PRIVATE of easy. Neither function may be called from inside a callback of libcurl. */
 typedef void loop_transfer_fn(void *arg, CURL *easy, CURLcode result);
 MUST_USE enum err loop_transfer_add(struct loop *l, CURL *easy, loop_transfer_fn *done, void *arg);
+/* The same for CURLOPT_CONNECT_ONLY: afterwards easy stays, because its connection lives only as long as it is in the multi, until
+ * loop_transfer_drop. */
+MUST_USE enum err loop_connect_add(struct loop *l, CURL *easy, loop_transfer_fn *done, void *arg);
 void loop_transfer_drop(struct loop *l, CURL *easy);         /* aborts; done is not called */
