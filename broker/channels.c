@@ -1,6 +1,9 @@
 #include "broker/channels.h"
+#include "broker/channel_feishu.h"
+#include "broker/channel_slack.h"
 
 const struct channel_kind *const channel_kinds[] = {
+	&channel_slack,
 	&channel_feishu,
 	NULL,
 };

@@ -3,6 +3,7 @@
 #include "broker/routes.h"
 
 route_fn route_feishu;                                                               /* route_feishu.c */
+route_fn route_slack, route_slack_probe;                                             /* route_slack.c */
 route_fn route_mcp_gone;                                                             /* route_mcp.c */
 route_fn route_health;                                                               /* route_health.c */
 route_fn route_queue_status;                                                         /* route_queue.c */

@@ -26,6 +26,8 @@ const struct route routes[] = {
 	{ "POST",   "/api/v1/messages/again",             OPERATOR,  route_messages_again },
 	{ "GET",    "/api/v1/queue/status",               VIEWER,    route_queue_status },
 	{ "POST",   "/callback/feishu",                   OWN,       route_feishu },      /* signed by the platform */
+	{ "GET",    "/callback/slack",                    OWN,       route_slack_probe },
+	{ "POST",   "/callback/slack",                    OWN,       route_slack },       /* likewise */
 	{ "GET",    "/agents/{}/mcp",                     OWN,       route_mcp_gone },    /* the predecessor's endpoint */
 	{ "POST",   "/agents/{}/mcp",                     OWN,       route_mcp_gone },
 	{ "DELETE", "/agents/{}/mcp",                     OWN,       route_mcp_gone },
