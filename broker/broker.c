@@ -61,7 +61,8 @@ static void tick(struct loop_timer *timer)
 	loop_timer_set(b->loop, &b->tick, TICK_MS);
 	keep_place(b);
 	logfile_keep(&b->log);
-	(void)state_is_open(&b->state);
+	if (state_is_open(&b->state))
+		store_tidy(b->state.store);
 	look_at_rules(b);
 	if (broker_is_busy(b))
 		broker_look(b);

@@ -1,5 +1,5 @@
-/* housekeeping - what nobody else may be there to do: the dead are buried, approvals expire on time, what nobody asks for any more is swept out,
- * the WAL is kept short. Each of it any shim does too where it meets it; nothing depends on the broker. */
+/* housekeeping - what nobody else may be there to do: the dead are buried, approvals expire on time, what nobody asks for any more is swept
+ * out. Each of it any shim does too where it meets it; nothing depends on the broker. */
 #pragma once
 #include "broker/broker.h"
 

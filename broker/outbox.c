@@ -8,17 +8,27 @@
 
 /* ---- channels ------------------------------------------------------------------------------------------------------------ */
 
+/* Its environment was rebuilt (shim/autostart.h). */
+static const char *hint(const struct broker *b, const struct problem *why)
+{
+	if (!b->options.is_auto_started || !strstr(why->text, "the environment variable "))
+		return "";
+	return "; a broker started by aegis-shim has nothing of the client's environment: start aegis-broker yourself, or use {file: ...}";
+}
+
 static void lane_open(struct outbox *o, struct lane *lane)
 {
 	struct problem why = { 0 };
 	enum err e = lane->kind->open(o->broker, &lane->channel, &why);
 
-	lane->is_configured = e != ERR_NOT_FOUND;
+	bool is_absent = e == ERR_NOT_FOUND && !why.text[0];     /* else a secret is not there that the rules name */
+
+	lane->is_configured = !is_absent;
 	if (e == OK)
 		return;
 	lane->channel = NULL;
-	(void)snprintf(lane->why, sizeof(lane->why), "%s", e == ERR_NOT_FOUND ? "the rules do not say where this channel sends to" :
-		why.text[0] ? why.text : err_text(e));
+	(void)snprintf(lane->why, sizeof(lane->why), "%s%s", is_absent ? "the rules do not say where this channel sends to" :
+		why.text[0] ? why.text : err_text(e), hint(o->broker, &why));
 	if (lane->is_configured)
 		log_error("channel.closed", "channel=%s why=%s", lane->kind->name, lane->why);
 }

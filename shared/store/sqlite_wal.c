@@ -11,6 +11,9 @@
 #define MARK_AFTER_MS  30000
 #define PAGES_BUSY     4000 /* checkpoint at once: more is felt by others, less costs throughput */
 #define PAGES_QUIET    1000 /* checkpoint when quiet */
+#define WAL_INDEX_BYTES   32768 /* of its first block, which begins with the header */
+#define WAL_INDEX_WRITTEN 16
+#define WAL_INDEX_COPIED  96
 /* Before this SQLite a checkpoint racing a writer that resets the WAL can corrupt it. */
 #define RACE_FREE 3051003
 
@@ -222,6 +225,32 @@ void wal_checkpoint(struct wal *w)
 	w->is_due = false;
 	w->quiet_at_ms = -1;
 	FAILPOINT(WAL_CHECKPOINTED);
+}
+
+/* ---- for all ---- */
+
+/* Frames of the WAL that are not yet in the database, whoever wrote them: mxFrame and nBackfill of the wal-index, in this machine's byte
+ * order (sqlite.org/walformat.html, 2.1). Looked at where SQLite has it mapped: opening the file ourselves would, when closed, drop
+ * SQLite's locks on it. */
+static int64_t frames_waiting(struct wal *w)
+{
+	sqlite3_file *file = NULL;
+	void volatile *at = NULL;
+	uint32_t written, copied;
+
+	if (!w->store->db.handle || sqlite3_file_control(w->store->db.handle, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+		!file || !file->pMethods || file->pMethods->iVersion < 2 ||
+		file->pMethods->xShmMap(file, 0, WAL_INDEX_BYTES, 0, &at) != SQLITE_OK || !at)
+		return 0;
+	written = ((const uint32_t volatile *)at)[WAL_INDEX_WRITTEN / 4];
+	copied = ((const uint32_t volatile *)at)[WAL_INDEX_COPIED / 4];
+	return written > copied ? (int64_t)written - copied : 0;
+}
+
+void store_tidy(struct store *s)
+{
+	if (s->why == OK && frames_waiting(s->wal) >= PAGES_QUIET)
+		s->wal->is_due = true;
 }
 
 /* ---- when nothing happens ---- */

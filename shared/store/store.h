@@ -64,6 +64,9 @@ bool store_is_refusing(const struct store *s);  /* late or broken: new calls wou
 bool store_has_kept(const struct store *s);     /* outcomes not yet written */
 int64_t store_next_due_ms(const struct store *s, int64_t mono_ms);  /* ms until store_idle has work (retry, fdatasync, checkpoint); -1 = none */
 void store_idle(struct store *s);               /* does that work: WAL fdatasync off the loop, checkpoint, retry of kept ops */
+/* The broker, about once a second: when all writers together have left about 1,000 pages in the WAL, this turn of the store copies them into the
+ * database. Costs two reads of memory else. */
+void store_tidy(struct store *s);
 void store_now(const struct store *s, struct now *out);
 
 /* ---- presence and wake ------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 // The broker as a process: its start, its end, what happens in between.
 import assert from 'node:assert/strict';
-import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { approvalPlace } from '../lib/approvals.mjs';
@@ -167,6 +167,12 @@ describe('the broker and the rules', suite, () => {
   });
 });
 
+/** Pages of the WAL that are not in the database yet: sqlite.org/walformat.html, 2.1. */
+function framesWaiting(place) {
+  const index = readFileSync(`${place.db}-shm`);
+  return index.readUInt32LE(16) - index.readUInt32LE(96);
+}
+
 describe('the broker and the store', suite, () => {
   it('without a database it says why, serves on, and takes it when it is back', async (t) => {
     const place = makePlace(t, simpleRules(nowhere));
@@ -195,6 +201,20 @@ describe('the broker and the store', suite, () => {
     await place.broker();
     await shim.endBy('SIGKILL');
     await until(async () => (await place.query("SELECT number FROM session WHERE kind = 'shim'")).length === 0, { what: 'its session to go', within: 100_000 });
+  });
+
+  it('copies what all have written from the WAL into the database', async (t) => {
+    const { place, shim } = await idlePlace(t);
+    const broker = await place.broker();
+    broker.kill('SIGSTOP');
+    await until(async () => {
+      await Promise.all(Array.from({ length: 20 }, () => shim.call('echo')));
+      return framesWaiting(place) > 1200;
+    }, { what: '1,200 pages in the WAL', every: 0 });
+    await shim.endBy('SIGKILL');
+    assert.ok(framesWaiting(place) > 1000, 'nobody else has copied them');
+    broker.child.kill('SIGCONT');
+    await until(() => framesWaiting(place) === 0, { what: 'an empty WAL' });
   });
 
   it('is one still when its lock file was removed', async (t) => {
