@@ -149,13 +149,10 @@ enum term_colour approval_colour(enum approval_state s)
 
 bool approval_write_duration(struct buf *b, int64_t ms)
 {
-	int64_t s = (ms + 999) / 1000;
+	char span[TERM_SPAN];
 
-	if (s >= 3600)
-		return buf_printf(b, "%" PRId64 "h %" PRId64 "m", s / 3600, s / 60 % 60);
-	if (s >= 60)
-		return buf_printf(b, "%" PRId64 "m %" PRId64 "s", s / 60, s % 60);
-	return buf_printf(b, "%" PRId64 "s", s);
+	term_span(span, ms);
+	return buf_append_text(b, span);
 }
 
 static bool write_line(struct buf *b, const char *label, const char *text)

@@ -46,19 +46,15 @@ static void add_duration(struct table *t, int64_t ms)
 
 static void add_next_free(struct table *t, const struct limit_claim *claim, const struct limit_row *row)
 {
-	int64_t s = (row->next_free_ms + 999) / 1000;
-	const char *why = row->is_closed ? " (records were lost)" : "";
+	char span[TERM_SPAN];
 
+	term_span(span, row->next_free_ms);
 	if (!is_full(claim, row))
 		table_add(t, "now");
 	else if (row->next_free_ms < 0)
 		table_add(t, "when a waiting call ends");
-	else if (s >= 3600)
-		table_addf(t, "in %lldh %lldm%s", (long long)(s / 3600), (long long)(s / 60 % 60), why);
-	else if (s >= 60)
-		table_addf(t, "in %lldm %llds%s", (long long)(s / 60), (long long)(s % 60), why);
 	else
-		table_addf(t, "in %llds%s", (long long)s, why);
+		table_addf(t, "in %s%s", span, row->is_closed ? " (records were lost)" : "");
 }
 
 #define BAR_CHARS 20

@@ -33,24 +33,12 @@ static void listing_init(struct listing *l, bool is_compact)
 
 /* ---- rows ---- */
 
-static void write_span(char *out, size_t size, int64_t ms)
-{
-	long long s = (long long)((ms + 999) / 1000);
-
-	if (s >= 3600)
-		snprintf(out, size, "%lldh %lldm", s / 3600, s / 60 % 60);
-	else if (s >= 60)
-		snprintf(out, size, "%lldm %llds", s / 60, s % 60);
-	else
-		snprintf(out, size, "%llds", s);
-}
-
 static void add_start(struct table *t, const struct queue_row *row)
 {
-	char span[48];
+	char span[TERM_SPAN];
 
 	if (row->keep_ms >= 0) {
-		write_span(span, sizeof span, row->keep_ms);
+		term_span(span, row->keep_ms);
 		table_addf(t, "its turn: kept %s", span);
 	} else if (strcmp(row->state, "FORWARDING") == 0) {
 		table_add(t, "runs");
@@ -59,16 +47,16 @@ static void add_start(struct table *t, const struct queue_row *row)
 	} else if (row->ready_ms == 0) {
 		table_add(t, "now");
 	} else {
-		write_span(span, sizeof span, row->ready_ms);
+		term_span(span, row->ready_ms);
 		table_addf(t, "in about %s", span);
 	}
 }
 
 static void add_row(struct table *t, const struct queue_row *row)
 {
-	char waited[48];
+	char waited[TERM_SPAN];
 
-	write_span(waited, sizeof waited, row->waited_ms);
+	term_span(waited, row->waited_ms);
 	table_add(t, row->backend);
 	if (row->position > 0)
 		table_addf(t, "%u", row->position);

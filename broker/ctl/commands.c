@@ -49,6 +49,10 @@ static const struct ctl_option repair_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct ctl_option status_options[] = {
+	{ "watch", NULL, "look once a second: redraw on a terminal, else print what changed" },
+	{ NULL, NULL, NULL },
+};
 static const struct ctl_option api_options[] = {
 	{ "data", "JSON|@FILE|-", "the body: as it stands here, in a file, or from stdin" },
 	{ NULL, NULL, NULL },
@@ -246,6 +250,13 @@ const struct command commands[] = {
 		     "not wait any more as long as the backend asked for (429, Retry-After).",
 	  .options = resume_options,
 	  .run = cmd_resume },
+	{ .name = "status",
+	  .synopsis = "[--watch]",
+	  .help = "show how it all stands: broker, shims, what waits, what is wrong",
+	  .details = "Works without a broker, from the store alone. Limits are shown from 80 % on, errors of the last day. Exit code 7:\n"
+		     "the store cannot be read. With --json: one object, null where a thing is not known; with --watch one a line.",
+	  .options = status_options,
+	  .run = cmd_status },
 	{ .name = "token create",
 	  .synopsis = "NAME --role ROLE [--person P] [--expires 30d]",
 	  .help = "make a token for a program that asks the broker over TCP",

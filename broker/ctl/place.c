@@ -74,19 +74,30 @@ enum ctl_exit place_find_state(const struct ctl *c, struct place *out)
 	return CTL_BROKEN;
 }
 
-static enum ctl_exit open_as(struct place *p, bool is_reader)
+static enum err try_as(struct place *p, bool is_reader, struct problem *why)
 {
 	struct store_options o = { .state_dir = p->state_dir, .is_reader = is_reader };
-	struct problem why = { 0 };
 
 	if (p->config)
 		o.durability = p->config->durability;
-	enum err e = store_open(&o, &p->store, &why);
+	enum err e = store_open(&o, &p->store, why);
+	if (e != OK)
+		p->store = NULL;
+	if (e != OK && !why->text[0])
+		problem_set(why, "%s", err_text(e));
+	return e;
+}
+
+static enum ctl_exit open_as(struct place *p, bool is_reader)
+{
+	struct problem why = { 0 };
+
+	enum err e = try_as(p, is_reader, &why);
 	if (e == ERR_NOT_FOUND)
 		ctl_say("nothing is stored in %s yet", p->state_dir);
 	if (e == OK || e == ERR_NOT_FOUND)
 		return CTL_OK;
-	ctl_say("%s: %s", p->state_dir, why.text[0] ? why.text : err_text(e));
+	ctl_say("%s: %s", p->state_dir, why.text);
 	return CTL_BROKEN;
 }
 
@@ -98,6 +109,12 @@ enum ctl_exit place_open_store(struct place *p)
 enum ctl_exit place_open_to_write(struct place *p)
 {
 	return open_as(p, false);
+}
+
+void place_try_store(struct place *p, struct problem *why)
+{
+	if (try_as(p, true, why) == ERR_NOT_FOUND)
+		*why = (struct problem){ 0 };
 }
 
 void place_look_again(struct place *p)

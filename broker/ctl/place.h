@@ -16,5 +16,7 @@ MUST_USE enum ctl_exit place_find_rules(const struct ctl *c, struct place *out);
 MUST_USE enum ctl_exit place_find_state(const struct ctl *c, struct place *out);  /* rules, or --state-dir without any */
 MUST_USE enum ctl_exit place_open_store(struct place *p);                         /* reads, or changes what is there */
 MUST_USE enum ctl_exit place_open_to_write(struct place *p);                      /* the first time makes the database */
+/* Opens it to be read; prints nothing. Store NULL: it cannot be, why says so; why empty: nothing was ever stored. */
+void place_try_store(struct place *p, struct problem *why);
 /* For whoever looks on: rules edited meanwhile take the place of ours if they are good; a database made meanwhile is opened. */
 void place_look_again(struct place *p);

@@ -62,6 +62,20 @@ void term_print(FILE *to, struct span text, enum term_lines lines)
 	fputs(shown, to);
 }
 
+void term_span(char out[TERM_SPAN], int64_t ms)
+{
+	long long s = ms > 0 ? (long long)((ms + 999) / 1000) : 0;
+
+	if (s >= 48 * 3600)
+		snprintf(out, TERM_SPAN, "%lldd %lldh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(out, TERM_SPAN, "%lldh %lldm", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(out, TERM_SPAN, "%lldm %llds", s / 60, s % 60);
+	else
+		snprintf(out, TERM_SPAN, "%llds", s);
+}
+
 void term_paint(FILE *to, enum term_colour colour, const char *text)
 {
 	static const char *const codes[] = { [TERM_BOLD] = "1", [TERM_DIM] = "2", [TERM_RED] = "31", [TERM_GREEN] = "32", [TERM_YELLOW] = "33" };

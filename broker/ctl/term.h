@@ -2,6 +2,7 @@
  * move the cursor, hide a word or reverse a line. Line end, tab and carriage return become \n, \t, \r; other controls, bidirectional
  * and zero-width characters <U+202E>; bytes that are no UTF-8 <0xFF>. */
 #pragma once
+#include <stdio.h>
 #include "base/buf.h"
 
 enum term_lines { TERM_ONE_LINE, TERM_KEEP_LINES };  /* KEEP: \n and \t pass */
@@ -9,6 +10,10 @@ enum term_lines { TERM_ONE_LINE, TERM_KEEP_LINES };  /* KEEP: \n and \t pass */
 MUST_USE bool term_append(struct buf *b, struct span text, enum term_lines lines);
 char *term_text(const char *text);                   /* one line, owned */
 void term_print(FILE *to, struct span text, enum term_lines lines);
+
+/* "2d 3h", "9m 12s", "0s": the two largest units, rounded up to seconds. */
+#define TERM_SPAN 32
+void term_span(char out[TERM_SPAN], int64_t ms);
 
 enum term_colour { TERM_PLAIN, TERM_BOLD, TERM_DIM, TERM_RED, TERM_GREEN, TERM_YELLOW };
 void term_paint(FILE *to, enum term_colour colour, const char *text);            /* text as it is */
