@@ -14,3 +14,4 @@ route_fn route_audit_logs;                                                      
 route_fn route_config, route_config_reload;                                          /* route_config.c */
 route_fn route_messages_dead, route_messages_again;                                  /* route_messages.c */
 route_fn route_channels, route_channel_test;                                         /* route_channels.c */
+route_fn route_status;                                                               /* route_status.c */

@@ -25,6 +25,7 @@ const struct route routes[] = {
 	{ "GET",    "/api/v1/messages/dead",              VIEWER,    route_messages_dead },
 	{ "POST",   "/api/v1/messages/again",             OPERATOR,  route_messages_again },
 	{ "GET",    "/api/v1/queue/status",               VIEWER,    route_queue_status },
+	{ "GET",    "/api/v1/status",                     VIEWER,    route_status },
 	{ "POST",   "/callback/feishu",                   OWN,       route_feishu },      /* signed by the platform */
 	{ "GET",    "/callback/slack",                    OWN,       route_slack_probe },
 	{ "POST",   "/callback/slack",                    OWN,       route_slack },       /* likewise */

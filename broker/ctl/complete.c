@@ -8,6 +8,7 @@
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
 #include "broker/ctl/term.h"
+#include "domain/channels.h"
 
 /* A command line up to the word at the cursor. */
 struct line {
@@ -87,20 +88,53 @@ static void offer_unknowns(const struct line *l, const struct place *p)
 		(void)!store_unknown_list(p->store, true, offer_unknown, &copy);
 }
 
+static bool offer_token(void *arg, const struct token *t)
+{
+	offer(arg, t->name, t->role);
+	return true;
+}
+
+static void offer_tokens(const struct line *l, const struct place *p)
+{
+	struct line copy = *l;
+
+	if (p->store)
+		(void)!store_token_list(p->store, true, offer_token, &copy);
+}
+
+static void offer_people(const struct line *l, const struct place *p)
+{
+	for (size_t i = 0; p->config && i < p->config->people_n; i++)
+		offer(l, p->config->people[i].name, "");
+}
+
+static void offer_channels(const struct line *l, const struct place *p)
+{
+	const char *names[CHANNELS_MAX];
+	size_t n = p->config ? channels_of(p->config, names) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		offer(l, names[i], "");
+}
+
 /* By what help calls a value, or struct command's takes. */
 static const struct {
-	const char *kind, *shell;              /* shell: it knows these itself */
+	const char *kind, *fixed;              /* fixed: ":files" and ":folders" are the shell's, others are "this|that" */
 	values_fn *offer;
 	bool wants_store;
 } kinds[] = {
 	{ "FILE", ":files", NULL, false },
 	{ "DIR", ":folders", NULL, false },
+	{ "ROLE", "viewer|operator|approver|superuser", NULL, false },
 	{ "A", NULL, offer_agents, false },
 	{ "AGENT", NULL, offer_agents, false },
 	{ "B", NULL, offer_backends, false },
 	{ "R", NULL, offer_rooms, false },
+	{ "P", NULL, offer_people, false },
+	{ "CHANNEL", NULL, offer_channels, false },
 	{ "APPROVAL", NULL, offer_approvals, true },
 	{ "UNKNOWN", NULL, offer_unknowns, true },
+	{ "TOKEN", NULL, offer_tokens, true },
 };
 
 /* Opening the store makes its folder. */
@@ -136,18 +170,18 @@ static void offer_choices(const struct line *l, const char *choices)
 
 static void offer_values(const struct line *l, const char *kind)
 {
-	if (!kind)
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+	for (size_t i = 0; kind && i < ARRAY_LEN(kinds); i++) {
 		if (strcmp(kinds[i].kind, kind) != 0)
 			continue;
-		if (kinds[i].shell)
-			puts(kinds[i].shell);
-		else
+		if (kinds[i].offer)
 			offer_from(l, kinds[i].offer, kinds[i].wants_store);
+		else if (kinds[i].fixed[0] == ':')
+			puts(kinds[i].fixed);
+		else
+			offer_choices(l, kinds[i].fixed);
 		return;
 	}
-	if (strchr(kind, '|'))
+	if (kind && strchr(kind, '|') && !strchr(kind, '@'))     /* "done|not_done", not "JSON|@FILE|-" */
 		offer_choices(l, kind);
 }
 

@@ -265,8 +265,9 @@ static char *joined(struct json_value list)
 	struct json_iter it = json_iter(list);
 	char *all = xstrdup("");
 	struct json_value one;
+	struct span key;
 
-	while (json_next(&it, NULL, &one)) {
+	while (json_next(&it, &key, &one)) {
 		CLEANUP(free_charp) char *text = json_text(one, MAX_TEXT), *before = all;
 		all = xasprintf("%s%s%s", before, *before ? ", " : "", text ? text : "?");
 	}
@@ -288,6 +289,7 @@ static void take_word(struct status *s, struct json_value root)
 {
 	struct json_iter channels = json_iter(json_get(root, "channels"));
 	struct json_value one;
+	struct span key;
 
 	s->broker.state = BROKER_HERE;
 	free(s->broker.version);
@@ -298,7 +300,7 @@ static void take_word(struct status *s, struct json_value root)
 	(void)json_to_i64(json_get(root, "pid"), &s->broker.pid);
 	(void)json_to_i64(json_get(root, "started_at_ms"), &s->broker.started_at_ms);
 	(void)json_to_i64(json_get(json_get(root, "config"), "generation"), &s->broker.generation);
-	while (json_next(&channels, NULL, &one))
+	while (json_next(&channels, &key, &one))
 		note_open_channel(s, one);
 }
 

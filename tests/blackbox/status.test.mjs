@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { approvalPlace } from '../lib/approvals.mjs';
+import { Broker } from '../lib/broker.mjs';
 import { startBackend } from '../lib/backend.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { openShim } from '../lib/shim.mjs';
@@ -114,5 +115,30 @@ describe('without a broker', suite, () => {
       assert.doesNotMatch(plain.raw, /\[33m/);
       assert.match(plain.raw, /not running/);
     }
+  });
+});
+
+describe('with a broker', suite, () => {
+  test('since when, where it listens, whom it can tell; silent when it is stopped; absent after its end', async (t) => {
+    const place = makePlace(t, `${simpleRules('http://127.0.0.1:9/')}server: { listen: "127.0.0.1:0" }\napproval: { generic: { webhook_url: "http://127.0.0.1:9/x" } }\n`);
+    const broker = new Broker(place);
+    await broker.ready();
+    const s = await shows(place, (now) => now.broker.state === 'running');
+    assert.equal(s.broker.pid, broker.pid);
+    assert.equal(s.broker.auto_started, false);
+    assert.equal(s.broker.generation, 1);
+    assert.match(s.broker.listening, /\/run\/admin\.sock, 127\.0\.0\.1:\d+$/);
+    assert.deepEqual(s.channels.map((c) => [c.name, c.open]), [['generic', true]]);
+    const page = await text(place);
+    assert.match(page, new RegExp(`^broker +running for \\d+s, pid ${broker.pid}, version \\d+\\.\\d+\\.\\d+, [\\d.]+ MB$`, 'm'));
+    assert.match(page, /^channels +generic ok/m);
+    broker.kill('SIGSTOP');
+    const silent = await look(place);
+    assert.deepEqual([silent.broker.state, silent.broker.pid], ['silent', broker.pid]);
+    assert.match(await text(place), /^broker +does not answer, pid \d+\n +.*does not answer; is it stopped\?$/m);
+    broker.child.kill('SIGCONT');
+    await shows(place, (now) => now.broker.state === 'running');
+    await broker.end();
+    await shows(place, (now) => now.broker.state === 'absent' && now.broker.pid === null);
   });
 });
