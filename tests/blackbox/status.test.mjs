@@ -120,7 +120,7 @@ describe('without a broker', suite, () => {
 
 describe('with a broker', suite, () => {
   test('since when, where it listens, whom it can tell; silent when it is stopped; absent after its end', async (t) => {
-    const place = makePlace(t, `${simpleRules('http://127.0.0.1:9/')}server: { listen: "127.0.0.1:0" }\napproval: { generic: { webhook_url: "http://127.0.0.1:9/x" } }\n`);
+    const place = makePlace(t, `${simpleRules('http://127.0.0.1:9/')}server: { listen: "127.0.0.1:0" }\napproval: { slack: { webhook_url: "http://127.0.0.1:9/x" } }\n`);
     const broker = new Broker(place);
     await broker.ready();
     const s = await shows(place, (now) => now.broker.state === 'running');
@@ -128,10 +128,10 @@ describe('with a broker', suite, () => {
     assert.equal(s.broker.auto_started, false);
     assert.equal(s.broker.generation, 1);
     assert.match(s.broker.listening, /\/run\/admin\.sock, 127\.0\.0\.1:\d+$/);
-    assert.deepEqual(s.channels.map((c) => [c.name, c.open]), [['generic', true]]);
+    assert.deepEqual(s.channels.map((c) => [c.name, c.open]), [['slack', true]]);
     const page = await text(place);
     assert.match(page, new RegExp(`^broker +running for \\d+s, pid ${broker.pid}, version \\d+\\.\\d+\\.\\d+, [\\d.]+ MB$`, 'm'));
-    assert.match(page, /^channels +generic ok/m);
+    assert.match(page, /^channels +slack ok/m);
     broker.kill('SIGSTOP');
     const silent = await look(place);
     assert.deepEqual([silent.broker.state, silent.broker.pid], ['silent', broker.pid]);
