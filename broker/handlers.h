@@ -15,3 +15,5 @@ route_fn route_config, route_config_reload;                                     
 route_fn route_messages_dead, route_messages_again;                                  /* route_messages.c */
 route_fn route_channels, route_channel_test;                                         /* route_channels.c */
 route_fn route_status;                                                               /* route_status.c */
+route_fn route_page, route_page_decide;                                               /* route_page.c */
+route_fn route_link;                                                                 /* route_link.c */

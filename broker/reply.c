@@ -88,7 +88,7 @@ void reply_html(struct request *r, unsigned status, const struct buf *page, cons
 {
 	/* Referrer-Policy same-origin, not no-referrer: with that browsers send "Origin: null" with our own forms. */
 	struct httpd_field all[16] = {
-		{ "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'" },
+		{ "Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'" },
 		{ "X-Frame-Options", "DENY" },
 		{ "Referrer-Policy", "same-origin" },
 		{ "X-Robots-Tag", "noindex, nofollow, noarchive" },
@@ -97,8 +97,13 @@ void reply_html(struct request *r, unsigned status, const struct buf *page, cons
 	};
 	size_t n = 6;
 
-	for (const struct httpd_field *f = fields; f && f->name && n < ARRAY_LEN(all) - 1; f++)
-		all[n++] = *f;
+	for (const struct httpd_field *f = fields; f && f->name && n < ARRAY_LEN(all) - 1; f++) {
+		size_t i = 0;
+		while (i < n && strcmp(all[i].name, f->name) != 0)
+			i++;
+		all[i] = *f;
+		n += i == n;
+	}
 	reply(r, &(struct httpd_answer){ status, "text/html; charset=utf-8", buf_span(page), all });
 }
 

@@ -32,6 +32,9 @@ const struct route routes[] = {
 	{ "GET",    "/agents/{}/mcp",                     OWN,       route_mcp_gone },    /* the predecessor's endpoint */
 	{ "POST",   "/agents/{}/mcp",                     OWN,       route_mcp_gone },
 	{ "DELETE", "/agents/{}/mcp",                     OWN,       route_mcp_gone },
+	{ "GET",    "/a/{}",                              OWN,       route_page },        /* an approval; its link is the proof */
+	{ "POST",   "/a/{}",                              OWN,       route_page_decide },
+	{ "GET",    "/callback/approval",                 OWN,       route_link },        /* decides on a plain GET: links made for programs */
 	{ NULL, NULL, OWN, NULL },
 };
 

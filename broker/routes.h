@@ -44,7 +44,8 @@ void reply_error_with(struct request *r, unsigned status, const struct httpd_fie
 void reply_text(struct request *r, unsigned status, const char *type, struct span body);
 void reply_no_store(struct request *r);  /* 503 and Retry-After: the store cannot be asked now, and why */
 void reply_err(struct request *r, enum err e);   /* 503 of a store operation that failed */
-/* An HTML page: no scripts, strict CSP, no framing, no referrer to others, no index. fields as in httpd_answer, may be NULL. */
+/* An HTML page: no scripts, no style but what fields' own CSP names, no framing, no referrer to others, no index. fields as in
+ * httpd_answer, in place of those of that name; may be NULL. */
 void reply_html(struct request *r, unsigned status, const struct buf *page, const struct httpd_field *fields);
 /* The head of an answer that goes on (httpd.h). NULL: r was answered with the head alone (HEAD) or 503. closed as in httpd_stream_options. */
 struct httpd_stream *reply_stream(struct request *r, const char *type, void (*closed)(void *arg), void *arg);
