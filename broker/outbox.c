@@ -27,7 +27,7 @@ static void lane_open(struct outbox *o, struct lane *lane)
 	if (e == OK)
 		return;
 	lane->channel = NULL;
-	(void)snprintf(lane->why, sizeof(lane->why), "%s%s", is_absent ? "the rules do not say where this channel sends to" :
+	(void)snprintf(lane->why, sizeof(lane->why), "%.370s%.125s", is_absent ? "the rules do not say where this channel sends to" :
 		why.text[0] ? why.text : err_text(e), hint(o->broker, &why));
 	if (lane->is_configured)
 		log_error("channel.closed", "channel=%s why=%s", lane->kind->name, lane->why);

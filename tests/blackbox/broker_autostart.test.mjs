@@ -1,15 +1,16 @@
 // A broker that a shim starts (broker.autostart): when, how clean, and how it ends.
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, openSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { approvalPlace } from '../lib/approvals.mjs';
+import { Broker } from '../lib/broker.mjs';
 import { flags, noNamespace } from '../lib/namespace.mjs';
 import { makePlace, simpleRules } from '../lib/place.mjs';
 import { isAlive } from '../lib/process.mjs';
 import { bin, suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
-import { until } from '../lib/until.mjs';
+import { settled, until } from '../lib/until.mjs';
 
 const noProc = existsSync('/proc/self/fd') ? false : 'processes are looked at in /proc';
 const logOf = (place) => path.join(place.state, 'broker.log');
@@ -93,6 +94,29 @@ describe('a broker that a shim has started', { ...suite, skip: noProc }, () => {
     assert.equal((await place.query("SELECT number FROM session WHERE kind = 'broker'")).length, 1);
     for (const { id } of await person.list()) await person.decide('reject', id);
     for (const call of calls) assert.ok((await call).error);
+  });
+
+  const byHand = (place) => new Broker(place, { args: ['--auto-started', ...place.options] });
+
+  it('that finds nothing to do ends after idle_exit', async (t) => {
+    const place = makePlace(t, simpleRules('http://127.0.0.1:1/', { more: 'broker: { autostart: true, idle_exit: 200ms }\n' }));
+    assert.deepEqual(await settled(byHand(place).exited, 'its end'), { code: 0, signal: null });
+    assert.match(readFileSync(logOf(place), 'utf8'), / broker\.idle /);
+    assert.deepEqual(await place.query("SELECT number FROM session WHERE kind = 'broker'"), []);
+  });
+
+  it('keeps its log within bounds, and to itself', async (t) => {
+    const place = makePlace(t, simpleRules('http://127.0.0.1:1/'));
+    mkdirSync(place.state, { mode: 0o700 });
+    writeFileSync(logOf(place), 'old\n'.repeat(300_000), { mode: 0o644 });
+    const broker = byHand(place);
+    await until(() => existsSync(`${logOf(place)}.1`), { what: 'the log, rotated' });
+    await until(() => existsSync(logOf(place)), { what: 'a new log' });
+    assert.match(readFileSync(`${logOf(place)}.1`, 'utf8'), /^old\n[^]* broker\.ready /);
+    await broker.end();
+    assert.match(readFileSync(logOf(place), 'utf8'), / broker\.ending /);
+    for (const name of ['', '.1']) assert.equal(statSync(logOf(place) + name).mode & 0o777, 0o600);
+    assert.equal(broker.stderr, '');
   });
 
   // What may be deferred is answered in the turn in which a broker would have been started, and its log begun.

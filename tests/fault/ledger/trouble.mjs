@@ -45,6 +45,20 @@ export const troubles = {
     if (!victim.isAlive) await world.employ(victim.agent);
   },
 
+  /** SIGKILL of the broker; the next one takes its place. */
+  async broker_kill(world) {
+    await world.broker.endBy('SIGKILL');
+    await world.employBroker();
+  },
+
+  /** SIGSTOP of the broker: others wake or kill it when it stands inside the gate. */
+  async broker_stop(world) {
+    world.broker.kill('SIGSTOP');
+    await pause(some(world, 2000));
+    world.broker.child.kill('SIGCONT');
+    if (world.broker.hasExited) await world.employBroker();
+  },
+
   /** Another program has the database locked. */
   lock: (world) => hold('sqlite3', [world.place.db], some(world, 1200), "PRAGMA busy_timeout=3000; BEGIN IMMEDIATE; SELECT 'held';\n"),
 

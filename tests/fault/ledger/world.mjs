@@ -170,6 +170,11 @@ export class World {
     return client;
   }
 
+  /** A broker beside the shims from now on; `broker_kill` and `broker_stop` befall it. */
+  async employBroker() {
+    this.broker = await this.place.broker();
+  }
+
   /** One that is there before and after whatever happens to others. */
   async survivor() {
     this.first ??= await this.open();
@@ -289,6 +294,7 @@ export class World {
       c.shim.letGo();
       await settled(c.shim.exited, `end of a shim${c.shim.lastWords()}`);
     }));
+    if (this.broker) await this.broker.end();
     const heir = await this.open('one');
     await until(async () => (await heir.call('echo'))?.result, { what: `a call of the heir${heir.shim.lastWords()}`, every: 50 });
     await heir.shim.end();
