@@ -31,7 +31,7 @@ void reply_put(struct request *r, unsigned status, struct jsonput *p)
 }
 
 /* What was asked for may stand in it, and bytes that are no UTF-8: json_quote sees to that. */
-static void say(struct request *r, unsigned status, const struct httpd_field *fields, const char *fmt, va_list ap)
+static void PRINTF_LIKE(4, 0) say(struct request *r, unsigned status, const struct httpd_field *fields, const char *fmt, va_list ap)
 {
 	CLEANUP(buf_release) struct buf body = { 0 };
 	char sentence[MAX_SENTENCE];
