@@ -17,3 +17,4 @@ route_fn route_channels, route_channel_test;                                    
 route_fn route_status;                                                               /* route_status.c */
 route_fn route_page, route_page_decide;                                               /* route_page.c */
 route_fn route_link;                                                                 /* route_link.c */
+route_fn route_events;                                                               /* route_events.c */

@@ -62,6 +62,7 @@ struct httpd_stream_options {
 struct httpd_stream *httpd_stream_begin(struct httpd_request *r, const struct httpd_stream_options *o);
 /* False: HTTPD_STREAM_BYTES are waiting already; it is cut off, closed follows. Someone who went away is seen within a second. */
 bool httpd_stream_send(struct httpd_stream *s, struct span bytes);
+size_t httpd_stream_waiting(const struct httpd_stream *s);       /* bytes of these */
 void httpd_stream_close(struct httpd_stream *s);         /* what was sent still leaves */
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------- */

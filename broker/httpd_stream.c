@@ -149,6 +149,14 @@ bool httpd_stream_send(struct httpd_stream *s, struct span bytes)
 	return fits;
 }
 
+size_t httpd_stream_waiting(const struct httpd_stream *s)
+{
+	pthread_mutex_lock(&s->h->lock);
+	size_t n = s->bytes.len;
+	pthread_mutex_unlock(&s->h->lock);
+	return n;
+}
+
 /* Under the lock, when libmicrohttpd is done with it. */
 static void forget(struct httpd_stream *s)
 {

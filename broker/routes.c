@@ -22,6 +22,7 @@ const struct route routes[] = {
 	{ "POST",   "/api/v1/channels/{}/test",           OPERATOR,  route_channel_test },
 	{ "GET",    "/api/v1/config",                     OPERATOR,  route_config },
 	{ "POST",   "/api/v1/config/reload",              OPERATOR,  route_config_reload },
+	{ "GET",    "/api/v1/events",                     VIEWER,    route_events },
 	{ "GET",    "/api/v1/messages/dead",              VIEWER,    route_messages_dead },
 	{ "POST",   "/api/v1/messages/again",             OPERATOR,  route_messages_again },
 	{ "GET",    "/api/v1/queue/status",               VIEWER,    route_queue_status },
