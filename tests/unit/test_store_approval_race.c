@@ -1,5 +1,6 @@
-/* Approvals under fire: processes that approve, refuse, cancel, expire and use them all at once, and die meanwhile (security test 21). */
-#include "unit/approval_kit.h"
+/* Approvals under fire: processes that approve, refuse, cancel, expire and use them all at once, tell people of it, and die meanwhile
+ * (security test 21). */
+#include "unit/message_kit.h"
 #include "unit/peer.h"
 
 #define ROUNDS 3
@@ -46,6 +47,17 @@ static int vote_as(struct kit *k, const struct approval *a, const char *voter, b
 	return op.answer == VOTE_DECIDED;
 }
 
+/* As a broker does: what people have not been told yet. 1 when there was something. */
+static int tell(struct kit *k, const char *approval)
+{
+	struct copy c = copy_of(k, approval, TWO_CHANNELS[0]);
+	uint32_t n = c.m.state == MESSAGE_DUE ? message_begin(k, approval, TWO_CHANNELS[0]) : 0;
+	struct message_end e = { .approval = approval, .channel = TWO_CHANNELS[0], .n = n, .told_seq = c.m.last_seq, .result = MESSAGE_OK,
+		.ref = "ts", .said = "" };
+
+	return n > 0 ? message_finish(k, e) : 0;
+}
+
 /* 1 when it was we who moved it. */
 static int act(struct kit *k, const char *what, const struct approval *a)
 {
@@ -57,6 +69,8 @@ static int act(struct kit *k, const char *what, const struct approval *a)
 		return cancel_on(k, a->id, "dave") == VOTE_DECIDED;
 	if (strcmp(what, "use") == 0)
 		return use_it(k, a);
+	if (strcmp(what, "tell") == 0)
+		return tell(k, a->id);
 	return expire_all(k);
 }
 
@@ -89,7 +103,7 @@ int peer_main(int argc, char **argv)
 		must(store_approval_list(k.store, &(struct approval_filter){ .is_live_only = true }, take, all) == OK);
 		peer_say("ready");
 		(void)peer_next(go, sizeof(go));
-		for (int turn = strcmp(what, "use") == 0 ? 3 : 1; turn > 0; turn--)
+		for (int turn = strcmp(what, "use") == 0 || strcmp(what, "tell") == 0 ? 3 : 1; turn > 0; turn--)
 			for (size_t i = 0; i < all->n; i++)
 				moved += act(&k, what, &all->v[i]);
 		free(all);
@@ -125,6 +139,7 @@ static void ask_many(int round)
 	struct asker a;
 
 	asker_init(&a, &kit, 0, LIMITS({ "k", HOUR, 1000000 }));
+	asker_tells(&a, 1);
 	a.ask.max_pending = UINT32_MAX;
 	a.ask.max_per_hour = UINT32_MAX;
 	for (int i = 0; i < OF_A_ROUND; i++) {
@@ -148,8 +163,54 @@ static int64_t count(const char *where)
 
 #define VOTES(of, is) "(SELECT count(*) FROM approval_vote AS v WHERE v.approval = a.id AND v.is_late = 0 AND v.verdict = '" of "') " is
 
+#define EVENTS(what, is) "(SELECT count(*) FROM approval_event AS e WHERE e.approval = a.id AND e.what = '" what "') " is
+
+/* Each is asked once and ends once, and what is told of it is what it came to. */
+static void events_agree(void)
+{
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) - max(seq) FROM approval_event"), 0);
+	ck_assert_int_eq(count(EVENTS("asked", "<> 1") " OR " EVENTS("decided", "> 1") " OR " EVENTS("expired", "> 1") " OR "
+			 EVENTS("cancelled", "> 1") " OR " EVENTS("executed", "> 1")), 0);
+	ck_assert_int_eq(count("(state IN ('APPROVED','CONSUMED','REJECTED')) > " EVENTS("decided", "")), 0);
+	ck_assert_int_eq(count("state IN ('PENDING','CANCELLED') AND " EVENTS("decided", "> 0")), 0);
+	ck_assert_int_eq(count("(state = 'EXPIRED') <> " EVENTS("expired", "")), 0);
+	ck_assert_int_eq(count("(state = 'CANCELLED') <> " EVENTS("cancelled", "")), 0);
+	ck_assert_int_eq(count("(outcome <> '') <> " EVENTS("executed", "")), 0);
+	ck_assert_int_eq(count("outcome <> '' AND state <> 'CONSUMED'"), 0);
+	ck_assert_int_eq(count("(SELECT e.what FROM approval_event AS e WHERE e.approval = a.id ORDER BY seq LIMIT 1) <> 'asked'"), 0);
+}
+
+static bool tell_it(void *arg, const struct message *m)
+{
+	struct some *all = arg;
+
+	snprintf(all->v[all->n].id, ID_SIZE, "%s", m->approval);
+	return ++all->n < ARRAY_LEN(all->v);
+}
+
+/* Whatever is left to tell, told; then every copy tells the newest there is. */
+static void tell_the_rest(void)
+{
+	struct message_filter due = { .is_due_only = true };
+	struct some *all = xcalloc(1, sizeof(*all));
+
+	(void)recover_all(&kit);
+	do {
+		all->n = 0;
+		ck_assert_int_eq(store_messages(kit.store, &due, tell_it, all), OK);
+		for (size_t i = 0; i < all->n; i++)
+			ck_assert_int_eq(tell(&kit, all->v[i].id), 1);
+	} while (all->n > 0);
+	free(all);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM message WHERE state <> 'SENT' OR told_seq <> (SELECT max(seq)"
+					   " FROM approval_event AS e WHERE e.approval = message.approval)"), 0);
+	ck_assert_int_eq(file_number(&kit, "SELECT (SELECT count(*) FROM message) - (SELECT count(*) FROM approval)"), 0);
+	ck_assert_int_eq(file_number(&kit, "SELECT (SELECT sum(tries) FROM message) - (SELECT count(*) FROM message_attempt)"), 0);
+}
+
 static void is_consistent(void)
 {
+	events_agree();
 	ck_assert_int_eq(count("state IN ('APPROVED','CONSUMED') AND (" VOTES("approve", "< quorum") " OR " VOTES("reject", "> 0") ")"), 0);
 	ck_assert_int_eq(count("state = 'REJECTED' AND " VOTES("reject", "<> 1")), 0);
 	ck_assert_int_eq(count("state = 'REJECTED' AND " VOTES("approve", ">= quorum")), 0);
@@ -162,7 +223,7 @@ static void is_consistent(void)
 
 START_TEST(whatever_is_raced_each_ends_once_and_its_votes_agree)
 {
-	static const char *const acts[] = { "alice", "bob", "carol", "cancel", "use", "expire" };
+	static const char *const acts[] = { "alice", "bob", "carol", "cancel", "use", "expire", "tell" };
 	struct peer p[ARRAY_LEN(acts)];
 	int moved[ARRAY_LEN(acts)] = { 0 };
 
@@ -177,7 +238,9 @@ START_TEST(whatever_is_raced_each_ends_once_and_its_votes_agree)
 		for (size_t i = 0; i < ARRAY_LEN(acts); i++)
 			moved[i] += (int)strtol(peer_hear(&p[i]), NULL, 10);
 		is_consistent();
+		tell_the_rest();
 	}
+	ck_assert_int_gt(moved[6], 0);
 	ck_assert_int_eq(moved[0] + moved[2], count("state IN ('APPROVED','CONSUMED')"));
 	ck_assert_int_eq(moved[1], count("state = 'REJECTED'"));
 	ck_assert_int_eq(moved[3], count("state = 'CANCELLED'"));
@@ -190,7 +253,7 @@ END_TEST
 
 START_TEST(deciders_that_are_killed_leave_nothing_half_done)
 {
-	static const char *const acts[] = { "alice", "bob", "use" };
+	static const char *const acts[] = { "alice", "bob", "use", "tell" };
 
 	for (int round = 0; round < ROUNDS; round++) {
 		struct peer p[ARRAY_LEN(acts)];
@@ -217,6 +280,7 @@ START_TEST(deciders_that_are_killed_leave_nothing_half_done)
 			(void)expire_all(&kit);
 		}
 		is_consistent();
+		tell_the_rest();
 	}
 }
 END_TEST
