@@ -5,5 +5,8 @@
 const struct channel_kind *const channel_kinds[] = {
 	&channel_slack,
 	&channel_feishu,
+	&channel_generic,
+	&channel_notify,
+	&channel_desktop,
 	NULL,
 };

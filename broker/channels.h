@@ -2,5 +2,6 @@
 #pragma once
 #include "broker/outbox.h"
 
-extern const struct channel_kind channel_feishu;
-
+extern const struct channel_kind channel_generic;        /* channel_generic.c */
+extern const struct channel_kind channel_notify;         /* channel_notify.c */
+extern const struct channel_kind channel_desktop;        /* channel_desktop.c */

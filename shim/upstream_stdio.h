@@ -9,7 +9,7 @@
  * time before its first byte is tried, and has left with its last. */
 #pragma once
 #include "base/map.h"
-#include "shim/child.h"
+#include "base/child.h"
 #include "shim/lines.h"
 #include "shim/upstream_kind.h"
 #include "shim/upstream_setup.h"

@@ -1,5 +1,6 @@
 #include "data/url.h"
 #include <curl/urlapi.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include "base/attr.h"
@@ -55,4 +56,15 @@ struct url_facts url_look(const char *text)
 	f.is_loopback = f.is_valid && is_loopback(u);
 	f.has_credentials = has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD);
 	return f;
+}
+
+bool url_host(const char *text, char *out, size_t size)
+{
+	CLEANUP(url_cleanupp) CURLU *u = curl_url();
+	CLEANUP(url_freep) char *host = NULL;
+
+	if (strpbrk(text, " \\") || curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+		curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		return false;
+	return snprintf(out, size, "%s", host) < (int)size;
 }

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include "base/clock.h"
-#include "shim/child.h"
+#include "base/child.h"
 #include "unit/scratch.h"
 
 #define DEADLINE_US (20 * 1000 * 1000)

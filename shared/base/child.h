@@ -1,6 +1,6 @@
 /* child - a command as a process group of its own that cannot outlive this process.
  *
- *   aegis-shim -+- keeper    leader of the group: a fork that does nothing but wait for the end of a pipe we hold open
+ *   ourselves  -+- keeper    leader of the group: a fork that does nothing but wait for the end of a pipe we hold open
  *               +- command   member of the group, as is whatever it starts
  *
  * However we end, by SIGKILL too, the kernel closes the pipe, and the keeper kills the group with itself in it. Since the keeper is

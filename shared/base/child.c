@@ -1,4 +1,4 @@
-#include "shim/child.h"
+#include "base/child.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
