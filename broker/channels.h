@@ -2,6 +2,7 @@
 #pragma once
 #include "broker/outbox.h"
 
+extern const struct channel_kind channel_feishu;         /* channel_feishu.c */
 extern const struct channel_kind channel_generic;        /* channel_generic.c */
 extern const struct channel_kind channel_notify;         /* channel_notify.c */
 extern const struct channel_kind channel_desktop;        /* channel_desktop.c */
