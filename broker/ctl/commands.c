@@ -20,6 +20,10 @@ static const struct ctl_option call_options[] = {
 	{ "list", NULL, "show the tools instead of calling one" },
 	{ NULL, NULL, NULL },
 };
+static const struct ctl_option channel_test_options[] = {
+	{ "wait", "TIME", "how long it may take, such as 2m (default 60s)" },
+	{ NULL, NULL, NULL },
+};
 static const struct ctl_option limits_options[] = {
 	{ "agent", "A", "only what this agent may meet" },
 	{ "watch", NULL, "look once a second: redraw on a terminal, else print what changed" },
@@ -170,6 +174,23 @@ const struct command commands[] = {
 	  .words_max = 3,
 	  .takes = { "AGENT" },
 	  .run = cmd_call },
+	{ .name = "channel list",
+	  .synopsis = "",
+	  .help = "show where people are told of approvals, and what did not get there",
+	  .details = "WAITING: messages that are due or tried again. DEAD: given up after approval.give_up; make them due again with\n"
+		     "aegisctl api POST /api/v1/messages/again. The broker must run.",
+	  .run = cmd_channel_list },
+	{ .name = "channel test",
+	  .synopsis = "NAME [--wait TIME]",
+	  .help = "send a test message by a channel and tell what happens, step by step",
+	  .details = "NAME: slack, feishu, generic, notify or desktop. A real round trip by the running broker; nobody is asked to\n"
+		     "decide anything. Exit code 0: it got there; 1: it did not, or no such channel is configured; 3: you may not;\n"
+		     "7: no broker runs. With --json: one object for each step, in a line.",
+	  .options = channel_test_options,
+	  .takes = { "slack|feishu|generic|notify|desktop" },
+	  .words_min = 1,
+	  .words_max = 1,
+	  .run = cmd_channel_test },
 	{ .name = "completion",
 	  .synopsis = "bash|zsh|fish",
 	  .help = "print what teaches a shell to complete aegisctl's words",

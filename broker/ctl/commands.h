@@ -11,6 +11,8 @@ enum ctl_exit cmd_approvals_show(const struct ctl *c);
 enum ctl_exit cmd_approvals_watch(const struct ctl *c);
 enum ctl_exit cmd_audit_list(const struct ctl *c);
 enum ctl_exit cmd_call(const struct ctl *c);
+enum ctl_exit cmd_channel_list(const struct ctl *c);
+enum ctl_exit cmd_channel_test(const struct ctl *c);
 enum ctl_exit cmd_help(const struct ctl *c);
 enum ctl_exit cmd_limits(const struct ctl *c);
 enum ctl_exit cmd_pause(const struct ctl *c);
