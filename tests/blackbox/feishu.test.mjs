@@ -1,20 +1,26 @@
 // Feishu and Lark: people decide by the buttons of an app bot's card.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import path from 'node:path';
 import { describe, test } from 'node:test';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { tool } from '../lib/backend.mjs';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
-import { assertInert, buttonOf, buttonsOf, pageOf, saysOf } from '../lib/feishu.mjs';
+import { assertInert, buttonOf, buttonsOf, hookRules, pageOf, saysOf } from '../lib/feishu.mjs';
 import { feishuPlace, is } from '../lib/feishu_place.mjs';
-import { suite } from '../lib/settings.mjs';
-import { until } from '../lib/until.mjs';
+import { callTool, connectSdk1, textOf } from '../lib/sdk1.mjs';
+import { bin, suite } from '../lib/settings.mjs';
+import { settled, until } from '../lib/until.mjs';
 
+const shimOf = (place) => new StdioClientTransport({ command: bin('aegis-shim'), args: ['--agent', 'one', ...place.options], env: place.env, stderr: 'ignore' });
 const bound = { message: 'hello' };
 
 describe('an app bot of Feishu', suite, () => {
   test('asks with buttons; a press approves, the call runs, the card tells it all', async (t) => {
-    const { backend, feishu, open, callback } = await feishuPlace(t);
-    const shim = await open({ client: 'my-client' });
-    const answer = shim.call('publish', bound);
+    const { backend, feishu, place, callback } = await feishuPlace(t);
+    const client = await connectSdk1(shimOf(place), { capabilities: {}, name: 'my-client' });
+    const answer = callTool(client, 'publish', bound);
     const message = await feishu.message(is('Approval needed'));
     assert.match(saysOf(message.card), /\{"message":"hello"\}/);
     assert.match(saysOf(message.card), /my&#45;client/);
@@ -24,7 +30,8 @@ describe('an app bot of Feishu', suite, () => {
     assert.equal(seen.toast.type, 'success');
     assert.match(seen.toast.content, /^APR-.{4} approved: publish for agent one$/);
     assert.ok(seen.card && buttonsOf(seen.card.data).length === 0);
-    assertSaid(await answer, 'hello');
+    assert.equal(textOf(await answer), 'hello');
+    await client.close();
     const done = await feishu.updated(message, is('Approved and done'));
     assert.match(saysOf(done), /was approved by alice \(feishu\) at .*; the call succeeded/);
     assert.equal(buttonsOf(done).length, 0);
@@ -268,5 +275,53 @@ describe('what an app bot does when things go wrong', suite, () => {
     const told = broker.stderr + JSON.stringify(await place.query('SELECT * FROM message')) + JSON.stringify(await place.query('SELECT * FROM message_attempt'));
     for (const secret of [feishu.appSecret, feishu.encryptKey, feishu.token, 'the-argument', pageOf(message.first), ...feishu.tokens.keys(), feishu.url])
       assert.equal(told.includes(secret), false, secret);
+  });
+});
+
+/** `aegisctl channel test feishu`, as it asks the broker: [{ok, what}], the last one {ok, done}. */
+async function trial(place) {
+  const request = http.request({ socketPath: path.join(place.state, 'run', 'admin.sock'), method: 'POST', path: '/api/v1/channels/feishu/test', headers: { host: 'localhost' } });
+  request.end();
+  const [answer] = await settled(once(request, 'response'), 'an answer of the broker');
+  answer.setEncoding('utf8');
+  let text = '';
+  for await (const piece of answer) text += piece;
+  assert.equal(answer.statusCode, 200, text);
+  return text.trim().split('\n').map((line) => JSON.parse(line));
+}
+
+describe('a test of the channel', suite, () => {
+  test('sends a card, changes it, and says whether presses arrive', async (t) => {
+    const { place, feishu, callback, open } = await feishuPlace(t);
+    const steps = await trial(place);
+    assert.deepEqual(steps.map((s) => s.ok), [true, true, true, true], JSON.stringify(steps));
+    assert.match(steps[0].what, /sent to oc_chat/);
+    assert.match(steps[2].what, /no button was pressed.*http:\/\/aegis\.test\/callback\/feishu.*card\.action\.trigger/);
+    const [message] = feishu.messages.values();
+    assert.match(saysOf(message.card), /all is well/);
+    assert.equal(buttonsOf(message.card).length, 0);
+    const shim = await open();
+    const answer = shim.call('publish', bound);
+    await feishu.press(callback, await feishu.message(is('Approval needed')), 'approve');
+    assertSaid(await answer, 'hello');
+    assert.match((await trial(place))[2].what, /pressed last at .*: presses arrive/);
+  });
+
+  test('says what is wrong', async (t) => {
+    const { place, feishu } = await feishuPlace(t);
+    feishu.chat = 'oc_another';
+    const steps = await trial(place);
+    assert.deepEqual(steps.map((s) => s.ok), [false, false], JSON.stringify(steps));
+    assert.match(steps[0].what, /could not be sent: the bot is not in the chat: add it there, or correct chat_id/);
+    feishu.chat = 'oc_chat';
+    feishu.fail('update', { status: 400, json: { code: 230027, msg: 'Lack of necessary permissions.' } });
+    assert.match((await trial(place))[1].what, /could not be changed: the app lacks a permission/);
+  });
+
+  test('of a custom bot sends a card', async (t) => {
+    const { place, feishu } = await feishuPlace(t, { bot: hookRules });
+    const steps = await trial(place);
+    assert.deepEqual(steps.map((s) => s.ok), [true, true], JSON.stringify(steps));
+    assert.equal(feishu.posted.length, 1);
   });
 });
