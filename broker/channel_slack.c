@@ -109,7 +109,7 @@ static struct slack_card card_of(const struct slack *s, const struct notice *n)
 
 static bool write_card(struct slack_card *c, bool is_end, struct buf *out)
 {
-	CLEANUP(buf_release) struct buf standing;
+	CLEANUP(buf_release) struct buf standing = { 0 };
 
 	buf_init(&standing, SLACK_MAX_CARD);
 	bool is_whole = verdict_write_standing(&standing, c->approval);

@@ -108,7 +108,7 @@ static void update(struct slack_test *t, const char *text)
 static void nobody_pressed(struct loop_timer *timer)
 {
 	struct slack_test *t = container_of(timer, struct slack_test, timer);
-	CLEANUP(buf_release) struct buf state;
+	CLEANUP(buf_release) struct buf state = { 0 };
 
 	buf_init(&state, 1000);
 	if (t->slack->settings.app_token[0])

@@ -51,7 +51,7 @@ static bool is_signed(struct request *r, const struct slack_settings *s)
 
 static void take(struct request *r)
 {
-	CLEANUP(buf_release) struct buf payload, probe;
+	CLEANUP(buf_release) struct buf payload = { 0 }, probe = { 0 };
 	struct json_value root;
 
 	buf_init(&payload, HTTPD_MAX_BODY);

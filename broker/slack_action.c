@@ -57,7 +57,7 @@ static void finish(struct slack_action *a)
 static bool write_private(const struct slack_action *a, bool is_hook, struct buf *out)
 {
 	struct json_object *o = json_object_new_object();
-	CLEANUP(buf_release) struct buf text;
+	CLEANUP(buf_release) struct buf text = { 0 };
 
 	buf_init(&text, 8000);
 	(void)slack_text(&text, span_of(a->said), 3000, SLACK_MRKDWN);
@@ -127,7 +127,7 @@ static void say_privately(struct slack_action *a)
 /* A form is answered in its place; else what was pressed is answered with nothing, and the person is told. */
 static void tell(struct slack_action *a, bool is_again)
 {
-	CLEANUP(buf_release) struct buf body;
+	CLEANUP(buf_release) struct buf body = { 0 };
 
 	if (a->press.kind != SLACK_PRESS_REASON) {
 		answer_with(a, is_again ? SLACK_NOT_NOW : SLACK_TAKEN, SPAN(""));
@@ -245,7 +245,7 @@ static bool write_form(struct slack_action *a, struct buf *out)
 	struct approval about = { 0 };
 	struct store *s = broker_store(a->owner->broker);
 	bool is_written = false;
-	CLEANUP(buf_release) struct buf text;
+	CLEANUP(buf_release) struct buf text = { 0 };
 
 	if (!s || store_approval_look(s, a->press.id, &about) != OK)
 		return false;

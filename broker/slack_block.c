@@ -18,7 +18,7 @@ static struct json_object *typed(const char *type)
 
 static void put_line(struct json_object *o, const char *foreign, size_t most_bytes)
 {
-	CLEANUP(buf_release) struct buf line;
+	CLEANUP(buf_release) struct buf line = { 0 };
 
 	buf_init(&line, MAX_LINE);
 	bool is_whole = slack_text_line(&line, foreign, most_bytes, SLACK_LITERAL);
@@ -143,7 +143,7 @@ void slack_rich_line(struct json_object *rich, const char *label, const char *fo
 size_t slack_rich_verbatim(struct json_object *rich, struct span foreign, size_t most_bytes)
 {
 	struct json_object *elements = rich_add(rich, "rich_text_preformatted"), *text = typed("text");
-	CLEANUP(buf_release) struct buf shown;
+	CLEANUP(buf_release) struct buf shown = { 0 };
 
 	buf_init(&shown, most_bytes);
 	size_t left_out = slack_text(&shown, foreign, most_bytes, SLACK_LITERAL);

@@ -10,7 +10,7 @@
 
 bool slack_card_is_whole(const struct approval *a)
 {
-	CLEANUP(buf_release) struct buf shown;
+	CLEANUP(buf_release) struct buf shown = { 0 };
 
 	buf_init(&shown, SLACK_MAX_ARGUMENTS);
 	return slack_text(&shown, span_of(a->args), SLACK_MAX_ARGUMENTS, SLACK_LITERAL) == 0;
@@ -70,7 +70,7 @@ static bool write_who(struct buf *b, const struct slack_card *c)
 static void add_facts(struct json_object *rich, const struct slack_card *c)
 {
 	const struct approval *a = c->approval;
-	CLEANUP(buf_release) struct buf who;
+	CLEANUP(buf_release) struct buf who = { 0 };
 
 	buf_init(&who, 4 * MAX_NAME);
 	slack_rich_line(rich, "Agent: ", write_who(&who, c) ? who.data : a->agent, 4 * MAX_NAME);
@@ -118,7 +118,7 @@ static bool write_end_of_asking(struct buf *b, const struct slack_card *c)
 static struct json_object *footer_of(const struct slack_card *c)
 {
 	const struct approval *a = c->approval;
-	CLEANUP(buf_release) struct buf text;
+	CLEANUP(buf_release) struct buf text = { 0 };
 	bool is_open = a->state == APPROVAL_PENDING, has_way = c->has_buttons || c->page_url[0];
 
 	buf_init(&text, 1000);
@@ -172,7 +172,7 @@ static bool write_confirmation(struct buf *b, const struct approval *a)
 
 static void add_approve(struct json_object *actions, const struct approval *a, const char *value)
 {
-	CLEANUP(buf_release) struct buf what;
+	CLEANUP(buf_release) struct buf what = { 0 };
 	struct json_object *button = slack_button(actions, "aegis_approve", "Approve once", value, "primary");
 
 	buf_init(&what, SLACK_MAX_CONFIRM_TEXT);
@@ -210,7 +210,7 @@ static bool write_text(struct buf *b, const struct approval *a)
 
 static void put_text(struct json_object *o, const struct approval *a)
 {
-	CLEANUP(buf_release) struct buf text;
+	CLEANUP(buf_release) struct buf text = { 0 };
 
 	buf_init(&text, 1000);
 	slack_put(o, "text", write_text(&text, a) ? text.data : headline(a));

@@ -78,6 +78,14 @@ static bool read_action(struct json_value payload, struct slack_press *out)
 	return out->kind == SLACK_PRESS_TEST || slack_value_read(out->value, out->id, out->args_hash);
 }
 
+/* The agent is told it in one line. */
+static void put_on_one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = ' ';
+}
+
 static bool read_form(struct json_value payload, struct slack_press *out)
 {
 	struct json_value view = json_get(payload, "view"), values = json_get(json_get(view, "state"), "values");
@@ -86,9 +94,11 @@ static bool read_form(struct json_value payload, struct slack_press *out)
 	if (!json_string_is(json_get(view, "callback_id"), FORM))
 		return true;
 	out->kind = SLACK_PRESS_REASON;
-	return read(view, "private_metadata", out->value, sizeof out->value) && slack_value_read(out->value, out->id, out->args_hash) &&
-	       read(view, "id", out->name, sizeof out->name) && out->name[0] && is_id(out->name) &&
-	       read(field, "value", out->reason, sizeof out->reason);
+	bool is_whole = read(view, "private_metadata", out->value, sizeof out->value) && slack_value_read(out->value, out->id, out->args_hash) &&
+	                read(view, "id", out->name, sizeof out->name) && out->name[0] && is_id(out->name) &&
+	                read(field, "value", out->reason, sizeof out->reason);
+	put_on_one_line(out->reason);
+	return is_whole;
 }
 
 bool slack_press_read(struct json_value payload, struct slack_press *out)

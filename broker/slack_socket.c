@@ -91,7 +91,7 @@ static bool write_ack(const struct envelope *e, struct span payload, struct buf 
 
 static void acknowledge(const struct envelope *e, struct span payload)
 {
-	CLEANUP(buf_release) struct buf text;
+	CLEANUP(buf_release) struct buf text = { 0 };
 
 	buf_init(&text, 64 * 1024);
 	for (size_t i = 0; i < ARRAY_LEN(e->socket->lines); i++) {

@@ -104,7 +104,7 @@ bool websocket_frame_write(struct buf *out, enum websocket_opcode opcode, struct
 
 static void encode(const void *bytes, size_t n, char *out, size_t size)
 {
-	CLEANUP(buf_release) struct buf b;
+	CLEANUP(buf_release) struct buf b = { 0 };
 
 	buf_init(&b, 64);
 	bool is_whole = base64_append(&b, (struct span){ bytes, n });

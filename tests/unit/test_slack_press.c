@@ -46,7 +46,7 @@ END_TEST
 START_TEST(the_form_brings_the_reason)
 {
 	ck_assert(reads("{\"type\":\"view_submission\"," WHO "\"view\":{\"id\":\"V1\",\"callback_id\":\"aegis_reason\",\"private_metadata\":\"" VALUE
-		"\",\"state\":{\"values\":{\"aegis_reason\":{\"aegis_reason\":{\"type\":\"plain_text_input\",\"value\":\"not on a Friday\"}}}}}}"));
+		"\",\"state\":{\"values\":{\"aegis_reason\":{\"aegis_reason\":{\"type\":\"plain_text_input\",\"value\":\"not on\\na Friday\"}}}}}}"));
 	ck_assert_int_eq(press.kind, SLACK_PRESS_REASON);
 	ck_assert_str_eq(press.reason, "not on a Friday");
 	ck_assert_str_eq(press.name, "V1");
