@@ -193,9 +193,10 @@ enum auth_answer auth_check(struct auth *a, struct request *r)
 
 	if (!r->http->is_local)
 		return check_token(a, r);
-	if (r->http->uid != (uid_t)-1 && voter_of_uid(b->config, b->state_dir, r->http->uid, &r->voter))
-		return AUTH_OK;
-	return AUTH_NOBODY;
+	if (r->http->uid == (uid_t)-1 || !voter_of_uid(b->config, b->state_dir, r->http->uid, &r->voter))
+		return AUTH_NOBODY;
+	r->voter.means = "api";
+	return AUTH_OK;
 }
 
 /* ---- who could not prove himself ------------------------------------------------------------------------------------------------------- */

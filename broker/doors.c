@@ -10,12 +10,15 @@
 #include "store/presence.h"
 
 #define RETRY_MS    5000
+#define GRACE_MS    1000          /* an answer may be on its way through a listener that ends */
 #define WANTED_FDS  4096          /* connections of both servers, and what the broker has open besides */
 
 struct doors {
 	struct broker *broker;
 	struct auth *auth;
 	struct httpd *local, *tcp[LISTENER_MAX];
+	struct httpd *retired[LISTENER_MAX + 1];        /* until grace is over */
+	struct loop_timer grace;
 	char *socket_path, *listen;      /* listen: as the rules said when it was tried; "" = nowhere */
 	char address[80], trouble[480];
 	struct loop_timer timer;         /* rules changed, or a port is tried again */
@@ -41,6 +44,39 @@ static enum err serve(struct doors *d, int fd, bool is_local, struct httpd **out
 	};
 
 	return httpd_new(&o, out);
+}
+
+/* ---- listeners that end ------------------------------------------------------------------------------------------------------------ */
+
+static void free_retired(struct doors *d)
+{
+	loop_timer_clear(&d->grace);
+	for (size_t i = 0; i < ARRAY_LEN(d->retired); i++) {
+		httpd_free(d->retired[i]);
+		d->retired[i] = NULL;
+	}
+}
+
+static void grace_over(struct loop_timer *t)
+{
+	free_retired(container_of(t, struct doors, grace));
+}
+
+static void retire(struct doors *d, struct httpd **h)
+{
+	if (!*h)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(d->retired); i++) {
+		if (d->retired[i])
+			continue;
+		httpd_quiet(*h);
+		d->retired[i] = *h;
+		*h = NULL;
+		break;
+	}
+	httpd_free(*h);                         /* no room: moved again and again */
+	*h = NULL;
+	loop_timer_set(d->broker->loop, &d->grace, GRACE_MS);
 }
 
 /* ---- the admin socket -------------------------------------------------------------------------------------------------------------- */
@@ -72,18 +108,15 @@ static void close_local(struct doors *d)
 {
 	if (d->local)
 		(void)unlink(d->socket_path);
-	httpd_free(d->local);
-	d->local = NULL;
+	retire(d, &d->local);
 }
 
 /* ---- TCP -------------------------------------------------------------------------------------------------------------------------------- */
 
 static void close_tcp(struct doors *d)
 {
-	for (size_t i = 0; i < LISTENER_MAX; i++) {
-		httpd_free(d->tcp[i]);
-		d->tcp[i] = NULL;
-	}
+	for (size_t i = 0; i < LISTENER_MAX; i++)
+		retire(d, &d->tcp[i]);
 	d->address[0] = '\0';
 }
 
@@ -212,6 +245,7 @@ enum err doors_open(struct broker *b, struct problem *why)
 	d->auth = auth_new(b);
 	d->listen = xstrdup(b->config->server.listen);
 	loop_timer_init(&d->timer, look);
+	loop_timer_init(&d->grace, grace_over);
 	list_init(&d->waits);
 	enum err e = open_local(d, why);
 	if (e != OK)
@@ -254,6 +288,7 @@ void doors_close(struct broker *b)
 	loop_timer_clear(&d->timer);
 	close_tcp(d);
 	close_local(d);
+	free_retired(d);
 	auth_free(d->auth);
 	free(d->socket_path);
 	free(d->listen);

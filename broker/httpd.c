@@ -468,6 +468,14 @@ void httpd_free(struct httpd *h)
 	release(h);
 }
 
+void httpd_quiet(struct httpd *h)
+{
+	MHD_socket fd = MHD_quiesce_daemon(h->daemon);
+
+	if (fd != MHD_INVALID_SOCKET)
+		(void)close(fd);                /* ours again */
+}
+
 bool httpd_is_busy(const struct httpd *h)
 {
 	return h->told_n > 0 || h->streams_n > 0;

@@ -76,6 +76,7 @@ struct httpd_options {
 };
 MUST_USE enum err httpd_new(const struct httpd_options *o, struct httpd **out);
 void httpd_set_timeouts(struct httpd *h, int64_t read_timeout_ms, int64_t write_timeout_ms);
+void httpd_quiet(struct httpd *h);               /* takes no new connections; those it has go on until httpd_free */
 /* Ends the listening and every connection; requests not answered yet are answered with 503. Not from inside a handler. */
 void httpd_free(struct httpd *h);
 bool httpd_is_busy(const struct httpd *h);       /* a request is being handled, or a stream is open */

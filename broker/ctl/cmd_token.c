@@ -1,4 +1,5 @@
 /* cmd_token - aegisctl token: secrets for programs that ask the broker over TCP. Each is shown once, on stdout alone; the store keeps its hash. */
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -83,14 +84,21 @@ static bool read_expiry(const struct ctl *c, int64_t *at_ms)
 	return false;
 }
 
+/* Or it is not there yet, and will be ours. */
+static bool owns_folder(const struct place *p)
+{
+	struct stat folder;
+
+	return stat(p->state_dir, &folder) == 0 ? folder.st_uid == getuid() : errno == ENOENT;
+}
+
 /* Who makes tokens can make one that decides: the role superuser, or the owner of the state folder. */
 static bool may_change(const struct place *p)
 {
 	struct voter me;
-	struct stat folder;
 
 	bool is_known = operator_find(p, &me);
-	if ((is_known && (me.roles & ROLE_SUPERUSER)) || (stat(p->state_dir, &folder) == 0 && folder.st_uid == getuid()))
+	if ((is_known && (me.roles & ROLE_SUPERUSER)) || owns_folder(p))
 		return true;
 	ctl_say("this needs the role superuser; %s", is_known ? "you have not" : me.why);
 	return false;
