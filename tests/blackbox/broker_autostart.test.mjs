@@ -85,6 +85,32 @@ describe('a broker that a shim has started', { ...suite, skip: noProc }, () => {
     await person.decide('reject', asked.id);
   });
 
+  it('ends by itself when nothing was to be done for idle_exit, and leaves no session behind', async (t) => {
+    const { place, person, open } = await autoPlace(t, { broker: ', idle_exit: 300ms' });
+    const shim = await open();
+    const call = shim.call('publish', { n: 1 });
+    const pid = await brokerOf(place);
+    const asked = await person.asked();
+    assert.ok(isAlive(pid), 'an approval is open');
+    await person.decide('approve', asked.id);
+    assert.ok((await call).result);
+    await until(() => !isAlive(pid), { what: 'its end' });
+    assert.match(readFileSync(logOf(place), 'utf8'), / broker\.idle /);
+    assert.deepEqual(await place.query("SELECT number FROM session WHERE kind = 'broker'"), []);
+    await shim.end();
+  });
+
+  it('says of a secret in the environment that it has none of the client', async (t) => {
+    const secret = 'channels: [generic], generic: { webhook_url: { env: AEGIS_TEST_HOOK } }';
+    const { place, person, open } = await autoPlace(t, { approval: secret });
+    const shim = await open({ env: { AEGIS_TEST_HOOK: 'http://127.0.0.1:1/' } });
+    const call = shim.call('publish', { n: 1 });
+    await brokerOf(place);
+    await until(() => /AEGIS_TEST_HOOK is not set; a broker started by aegis-shim /.test(readFileSync(logOf(place), 'utf8')), { what: 'the reason in its log' });
+    await person.decide('reject', (await person.asked()).id);
+    assert.ok((await call).error);
+  });
+
   it('is one, however many shims ask at once', async (t) => {
     const { place, person, open } = await autoPlace(t);
     const shims = await Promise.all([1, 2, 3, 4].map(() => open()));
