@@ -86,13 +86,25 @@ static void allow_also(struct found *f, const char *method)
 	snprintf(f->allow + n, sizeof(f->allow) - n, "%s%s%s", n ? ", " : "", method, strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
+/* A proxy in front of us may or may not take away the path of callback_base_url. */
+static const char *path_below_base(const struct config *c, const char *path)
+{
+	const char *mark = strstr(c->approval.callback_base_url, "://"), *base = mark ? strchr(mark + 3, '/') : NULL;
+	size_t n = base ? strlen(base) : 0;
+
+	while (n > 0 && base[n - 1] == '/')
+		n--;
+	return n > 0 && strncmp(path, base, n) == 0 && path[n] == '/' ? path + n : path;
+}
+
 static struct found find(struct request *r)
 {
 	struct found f = { .is_own = true };
+	const char *path = path_below_base(r->broker->config, r->http->path);
 
 	for (const struct route *row = routes; row->method; row++) {
 		char args[ROUTE_MAX_ARGS][160] = { "" };
-		if (!path_fits(row->path, r->http->path, args))
+		if (!path_fits(row->path, path, args))
 			continue;
 		f.has_path = true;
 		f.is_own &= row->authority == OWN;

@@ -61,6 +61,7 @@ has sqlite3                       sqlite3               sqlite
 has unshare                       util-linux            -
 has faketime                      faketime              libfaketime
 has openssl                       openssl               openssl
+has chromium                      chromium              -
 has zsh                           zsh                   -
 has fish                          fish                  fish
 '

@@ -89,6 +89,16 @@ void config_check_principal(struct loader *l, const struct place *at, void *obje
 		p->uid = strtoll(p->name + strlen("uid:"), NULL, 10);
 }
 
+void config_check_person(struct loader *l, const struct place *at, void *object)
+{
+	const struct config_person *p = object;
+	const char *slash = strchr(p->slack, '/');
+	struct place slack = place_of(at, "slack");
+
+	if (p->slack[0] && (!slash || slash == p->slack || !slash[1] || strchr(slash + 1, '/')))
+		loader_error(l, &slack, "must be the ids of team and user, such as T0123/U0456");
+}
+
 /* ---- approval, broker, audit ----------------------------------------------------------------- */
 static void check_listener(
 	struct loader *l, const struct place *at, const struct config_approval *a)
@@ -200,6 +210,52 @@ static void check_grant(
 			n, LIMITS_MAX_CLAIMS);
 }
 
+/* One identity is one person's, else nobody could say whose word it was. */
+static void check_identities(struct loader *l, const struct place *people, const struct config_person *a, const struct config_person *b)
+{
+	const struct { const char *key; bool is_same; } identities[] = {
+		{ "uid", a->uid >= 0 && a->uid == b->uid },
+		{ "slack", a->slack[0] && strcmp(a->slack, b->slack) == 0 },
+		{ "feishu", a->feishu[0] && strcmp(a->feishu, b->feishu) == 0 },
+	};
+	struct place here = place_of(people, b->name);
+
+	for (size_t i = 0; i < ARRAY_LEN(identities); i++) {
+		struct place key = place_of(&here, identities[i].key);
+		if (identities[i].is_same)
+			loader_error(l, &key, "is %s's already: an identity belongs to one person", a->name);
+	}
+}
+
+static bool lists(const struct config_list *list, const char *word)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->v[i], word) == 0)
+			return true;
+	return false;
+}
+
+static bool may_approve(const struct config *c, const struct config_person *p)
+{
+	if (c->approval.approvers.n > 0)
+		return lists(&c->approval.approvers, p->name);
+	return lists(&p->roles, "approver") || lists(&p->roles, "superuser");
+}
+
+static void check_people(struct loader *l, const struct place *at, const struct config *c)
+{
+	struct place people = place_of(at, "people"), approval = place_of(at, "approval"), quorum = place_of(&approval, "quorum");
+	int64_t n = c->people_n == 0;            /* then the owner of the state folder is one */
+
+	for (size_t i = 0; i < c->people_n; i++) {
+		n += may_approve(c, &c->people[i]);
+		for (size_t j = 0; j < i; j++)
+			check_identities(l, &people, &c->people[j], &c->people[i]);
+	}
+	if (c->approval.quorum > n && c->approval.quorum > 1)
+		loader_warn(l, &quorum, "so many persons can never agree: %lld may decide (people, approvers)", (long long)n);
+}
+
 void config_check_root(struct loader *l, const struct place *at, void *object)
 {
 	const struct config *c = object;
@@ -214,4 +270,5 @@ void config_check_root(struct loader *l, const struct place *at, void *object)
 			check_grant(
 				l, &grants, &a->grants[j], of_users + windows_of(&a->rate_limits));
 	}
+	check_people(l, at, c);
 }

@@ -6,6 +6,7 @@ void config_check_backend(struct loader *l, const struct place *at, void *object
 void config_check_queue(struct loader *l, const struct place *at, void *object);
 void config_check_agent(struct loader *l, const struct place *at, void *object);
 void config_check_principal(struct loader *l, const struct place *at, void *object);
+void config_check_person(struct loader *l, const struct place *at, void *object);
 void config_check_approval(struct loader *l, const struct place *at, void *object);
 void config_check_broker(struct loader *l, const struct place *at, void *object);
 void config_check_root(struct loader *l, const struct place *at, void *object);

@@ -218,16 +218,17 @@ static const struct config_key person_keys[] = {
 	{ "uid", CONFIG_INT, AT(uid), .min = 0, .max = UINT32_MAX - 1, .sample = "1000",
 	  .doc = "User id on this machine." },
 	{ "slack", CONFIG_STRING, AT(slack), .sample = "T1/U1",
-	  .doc = "Slack team and user id." },
+	  .doc = "Slack team and user id: who presses a button there." },
 	{ "feishu", CONFIG_STRING, AT(feishu), .sample = "ou_x",
-	  .doc = "Feishu or Lark open_id." },
-	{ "roles", CONFIG_LIST, AT(roles), .form = FORM_NAME, .sample = "[approver]",
-	  .doc = "What the person may do: viewer, operator, approver, superuser." },
+	  .doc = "Feishu or Lark open_id: likewise." },
+	{ "roles", CONFIG_LIST, AT(roles), .sample = "[approver]",
+	  .words = WORDS("viewer", "operator", "approver", "superuser"),
+	  .doc = "viewer sees, operator also pauses, reloads and cancels, approver also decides, superuser may all." },
 };
 #undef AT
 static const struct config_table person_table = {
 	OBJECTS(struct config_person, person_keys),
-	.sample_name = "alice",
+	.sample_name = "alice", .check = config_check_person,
 };
 
 /* ---- policies and rooms ---------------------------------------------------------------------- */
@@ -359,15 +360,15 @@ static const struct config_key approval_keys[] = {
 	{ "give_up", CONFIG_DURATION, AT(give_up_ms), .min = 1, .max = 30 * DAY, .fallback = "24h",
 	  .doc = "How long a message is tried that cannot be delivered." },
 	{ "approvers", CONFIG_LIST, AT(approvers), .form = FORM_PERSON, .sample = "[alice]",
-	  .doc = "Names in people; empty: anyone with the role approver." },
+	  .doc = "Names in people: only these decide, whatever the role; empty: anyone with the role approver." },
 	{ "quorum", CONFIG_INT, AT(quorum), .min = 1, .max = 100, .fallback = "1",
-	  .doc = "Persons that must approve." },
+	  .doc = "How many persons of people must approve; one refusal ends it." },
 	{ "self_approve", CONFIG_WORD, AT(self_approve), .fallback = "auto",
 	  .words = WORDS("false", "true", "auto"),
-	  .doc = "Whether an agent's own user may approve; auto: in cooperative mode." },
+	  .doc = "Whether an agent's own user, or its owner, may decide for it; auto: in cooperative mode." },
 	{ "approver_auth", CONFIG_SWITCH, AT(is_auth_required), .fallback = "any",
 	  .words = WORDS("any", "required"),
-	  .doc = "required: a link, which names nobody, does not count." },
+	  .doc = "required: only persons of people decide; links and tokens, which name nobody, do not." },
 	{ "max_pending_per_agent", CONFIG_INT, AT(max_pending_per_agent), .min = 1, .max = 10000,
 	  .fallback = "5",
 	  .doc = "Most undecided requests of one agent." },

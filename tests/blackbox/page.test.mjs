@@ -169,6 +169,30 @@ describe('the approval page', suite, () => {
   });
 });
 
+describe('behind a proxy', suite, () => {
+  test('the page works below a path, whether the proxy takes it away or not', async (t) => {
+    const at = await pagePlace(t, { under: '/tools/aegis/' });
+    const { answer, approval, url } = await asked(at);
+    const below = url.replace(at.base, `${at.base}/tools/aegis`);
+    assert.equal((await Page.open(url)).status, 200);
+    const page = await Page.open(below);
+    assert.equal(page.status, 200);
+    assert.equal((await fetch(below.replace('/tools/', '/other/'))).status, 401);
+    const link = await at.linkUrl(approval, 'reject');
+    assert.equal((await fetch(link.replace(at.base, `${at.base}/tools/aegis`), { method: 'HEAD' })).status, 403);
+    assert.equal((await page.press('approve')).status, 200);
+    assertSaid(await answer, 'hello');
+  });
+
+  test('a form that comes with the origin people see is ours', async (t) => {
+    const at = await pagePlace(t);
+    const { url } = await asked(at);
+    const page = await Page.open(url);
+    assert.equal((await page.press('approve', {}, { headers: { origin: 'http://127.0.0.1:2' } })).status, 403);
+    assert.equal((await page.press('approve', {}, { headers: { origin: 'http://127.0.0.1:1' } })).status, 200);
+  });
+});
+
 describe('what is not a pressed button of the page', suite, () => {
   test('decides nothing', async (t) => {
     const at = await pagePlace(t);

@@ -42,10 +42,10 @@ export class Page {
   }
 }
 
-/** A place with a broker that listens, and the person's links. */
-export async function pagePlace(t, { approval = '', more = '', ...options } = {}) {
+/** A place with a broker that listens, and the person's links. under: the path of callback_base_url. */
+export async function pagePlace(t, { approval = '', more = '', under = '', ...options } = {}) {
   const at = await approvalPlace(t, {
-    ...options, approval: `callback_base_url: "http://127.0.0.1:1"${approval ? `, ${approval}` : ''}`,
+    ...options, approval: `callback_base_url: "http://127.0.0.1:1${under}"${approval ? `, ${approval}` : ''}`,
     more: `server: { listen: "127.0.0.1:0" }\n${more}`,
   });
   const broker = await at.place.broker();

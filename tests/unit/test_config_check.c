@@ -123,6 +123,18 @@ static const struct {
 	{ B "approval: { callback_base_url: \"http://h:1\" }\n",
 	  "f:2:32: warning: approval.callback_base_url: nothing listens behind these links: set server.listen\n" },
 	{ B "approval: { quorum: 0 }\n", "f:2:21: error: approval.quorum: must be from 1 to 100\n" },
+	/* people */
+	{ B "people: { a: { roles: [aprover] } }\n", "f:2:24: error: people.a.roles[0]: expected viewer, operator, approver or superuser, not aprover (did you mean approver?)\n" },
+	{ B "people: { a: { slack: U1 } }\n", "f:2:23: error: people.a.slack: must be the ids of team and user, such as T0123/U0456\n" },
+	{ B "people: { a: { slack: T1/ } }\n", "f:2:23: error: people.a.slack: must be the ids of team and user, such as T0123/U0456\n" },
+	{ B "people: { a: { uid: 1, slack: T/U, feishu: o }, b: { uid: 1, slack: T/U, feishu: o } }\n", "f:2:59: error: people.b.uid: is a's already: an identity belongs to one person\n"
+	  "f:2:69: error: people.b.slack: is a's already: an identity belongs to one person\n"
+	  "f:2:82: error: people.b.feishu: is a's already: an identity belongs to one person\n" },
+	{ B "people: { a: {}, b: {} }\n", "" },
+	{ B "approval: { quorum: 2 }\n", "f:2:21: warning: approval.quorum: so many persons can never agree: 1 may decide (people, approvers)\n" },
+	{ B "people: { a: { roles: [approver] }, b: { roles: [operator] } }\napproval: { quorum: 2 }\n", "f:3:21: warning: approval.quorum: so many persons can never agree: 1 may decide (people, approvers)\n" },
+	{ B "people: { a: { roles: [approver] }, b: { roles: [superuser] } }\napproval: { quorum: 2 }\n", "" },
+	{ B "people: { a: {}, b: {} }\napproval: { quorum: 2, approvers: [a, b] }\n", "" },
 	{ B "audit: { checkpoint: { push: { url: x } } }\n", "f:2:24: error: audit.checkpoint.push: this version cannot do that; leave it out\n" },
 	{ B "audit: { checkpoint: { push: none } }\n", "" },
 	{ B "policies: [ { mode: block } ]\n", "f:2:13: error: policies[0].name: is missing\n" },
