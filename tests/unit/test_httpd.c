@@ -69,7 +69,7 @@ static void start(int family)
 	ck_assert_int_eq(bind(fd, family == AF_INET ? (void *)&in : (void *)&un, address_size), 0);
 	address_size = sizeof(address);
 	ck_assert_int_eq(getsockname(fd, (void *)&address, &address_size), 0);
-	ck_assert_int_eq(listen(fd, 64), 0);
+	ck_assert_int_eq(listen(fd, 1024), 0);
 	struct httpd_options o = { .loop = loop, .fd = fd, .is_local = family == AF_UNIX, .handle = handle,
 		.read_timeout_ms = limit_ms, .write_timeout_ms = limit_ms };
 	ck_assert_int_eq(httpd_new(&o, &server), OK);
@@ -419,15 +419,30 @@ START_TEST(streams_keep_nobody_else_out)
 }
 END_TEST
 
+static bool is_closed(int fd)
+{
+	char byte;
+
+	return read(fd, &byte, 1) == 0;
+}
+
+/* Which of them the server takes last is the kernel's affair. */
 START_TEST(an_address_has_so_many_connections_and_no_more)
 {
-	int fds[HTTPD_MAX_PER_ADDRESS + 1];
+	int fds[HTTPD_MAX_PER_ADDRESS + 1], n = 0, open_one = -1;
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = dial();
-	hear_and_drop(fds[HTTPD_MAX_PER_ADDRESS], NULL);         /* closed at once */
-	tell(fds[0], "GET /first HTTP/1.1\r\nHost: a\r\n\r\n", 33);
-	hear_and_drop(fds[0], "/first");
+	for (int64_t end = clock_mono_us() + HANG_MS * 1000; n == 0; turn()) {
+		ck_assert(clock_mono_us() < end);
+		for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+			n += is_closed(fds[i]);
+			open_one = is_closed(fds[i]) ? open_one : fds[i];
+		}
+	}
+	ck_assert_int_eq(n, 1);
+	tell(open_one, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n", 33);
+	hear_and_drop(open_one, "/first");
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 }
