@@ -1,6 +1,7 @@
 /* audit_log - calls as the Go predecessor's audit shows them, one row a call: intent and outcome, or the refusal, put together from rows of
  * the audit that come newest first. Requests that are no tools/call, decisions and operators' acts are left out. Pure. */
 #pragma once
+#include "broker/audit_time.h"
 #include "broker/jsonput.h"
 #include "domain/config.h"
 #include "store/store.h"
@@ -16,6 +17,3 @@ void audit_log_free(struct audit_log *l);
 /* True: this row completes a call that the query asks for; audit_log_put may be called until the next. */
 bool audit_log_take(struct audit_log *l, const struct audit_row *row);
 void audit_log_put(const struct audit_log *l, struct jsonput *p);
-
-/* "2026-11-20", "2026-11-20T10:15:30Z", with fractions or an offset (+01:00), or ms since 1970. False: none of these. */
-bool audit_time_parse(const char *text, int64_t *out);

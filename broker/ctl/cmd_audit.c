@@ -1,10 +1,13 @@
 /* cmd_audit - aegisctl audit list. */
 #include "base/clock.h"
 #include "base/xalloc.h"
+#include "broker/audit_time.h"
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
 #include "broker/ctl/table.h"
 #include "data/jsonscan.h"
+#include "domain/config_text.h"
+#include "domain/pattern.h"
 
 #define MAX_ROW_BYTES (64u * 1024 * 1024)
 
@@ -121,20 +124,61 @@ static enum ctl_exit print_json(const struct kept *k)
 	return CTL_OK;
 }
 
+/* How long ago, or when; 0: not given. */
+static bool read_time(const struct ctl *c, const char *option, int64_t *at_ms)
+{
+	const char *text = ctl_value(c, option);
+	struct problem why = { 0 };
+	int64_t ago_ms = 0;
+
+	*at_ms = 0;
+	if (!text || audit_time_parse(text, at_ms))
+		return true;
+	if (config_text_duration(text, &ago_ms, &why)) {
+		*at_ms = clock_wall_ms() - ago_ms;
+		return true;
+	}
+	ctl_say("--%s: '%s' is neither how long ago (2h) nor a time (2026-11-20T10:15:30Z)", option, text);
+	return false;
+}
+
+static bool read_filter(const struct ctl *c, struct audit_filter *out)
+{
+	const char *tool = ctl_value(c, "tool");
+	long limit = 0;
+
+	if (tool && !pattern_is_valid(tool, NULL)) {
+		ctl_say("--tool: '%s' is no pattern: a [ must be closed", tool);
+		return false;
+	}
+	*out = (struct audit_filter){
+		.is_newest_first = true,
+		.agent = ctl_value(c, "agent"),
+		.backend = ctl_value(c, "backend"),
+		.tool = tool,
+		.verdict = ctl_value(c, "verdict"),
+		.kind = ctl_value(c, "kind"),
+		.call = ctl_value(c, "call"),
+	};
+	if (!ctl_number(c, "limit", 1, 1000000, 20, &limit))
+		return false;
+	out->limit = (uint32_t)limit;
+	return read_time(c, "since", &out->since_ms) && read_time(c, "until", &out->until_ms);
+}
+
 enum ctl_exit cmd_audit_list(const struct ctl *c)
 {
 	struct place place CLEANUP(place_release) = { 0 };
 	struct kept kept CLEANUP(kept_release) = { 0 };
-	long limit = 0;
+	struct audit_filter filter;
 
-	if (!ctl_number(c, "limit", 1, 1000000, 20, &limit))
+	if (!read_filter(c, &filter))
 		return CTL_USAGE;
 	enum ctl_exit code = place_find_state(c, &place);
 	if (code == CTL_OK)
 		code = place_open_store(&place);
 	if (code != CTL_OK)
 		return code;
-	struct audit_filter filter = { .limit = (uint32_t)limit, .is_newest_first = true };
 	enum err e = place.store ? store_audit_read(place.store, &filter, keep_row, &kept) : OK;
 	if (e != OK) {
 		ctl_say("the audit cannot be read: %s", err_text(e));

@@ -13,6 +13,14 @@ const struct ctl_option ctl_common[] = {
 
 static const struct ctl_option list_options[] = {
 	{ "limit", "N", "how many of the newest rows (default 20)" },
+	{ "agent", "A", "only rows of this agent" },
+	{ "backend", "B", "only rows of this backend" },
+	{ "tool", "GLOB", "only tools whose name, as the backend has it, matches" },
+	{ "verdict", "V", "only rows with this verdict" },
+	{ "kind", "K", "only rows of this kind: intent, outcome, refused, request, decision, operator ..." },
+	{ "call", "ID", "only rows of this call" },
+	{ "since", "TIME", "not before: how long ago (2h), a date, or a time as 2026-11-20T10:15:30Z" },
+	{ "until", "TIME", "before that" },
 	{ NULL, NULL, NULL },
 };
 static const struct ctl_option call_options[] = {
@@ -158,7 +166,7 @@ const struct command commands[] = {
 		     "line for each change, with --json one object, until interrupted.",
 	  .run = cmd_approvals_watch },
 	{ .name = "audit list",
-	  .synopsis = "[--limit N]",
+	  .synopsis = "[--limit N] [--agent A] [--tool GLOB] [--since TIME] ...",
 	  .help = "show the newest rows of the audit",
 	  .details = "With --json: one array, oldest row first, each with its body and its hashes.",
 	  .options = list_options,

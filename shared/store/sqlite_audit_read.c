@@ -1,14 +1,11 @@
-/* Looking back: the audit's rows, and the calls they tell of. */
+/* Looking back: the audit's rows. */
 #include "store/sqlite.h"
 #include "base/clock.h"
-#include "base/map.h"
-#include "base/xalloc.h"
 #include "domain/pattern.h"
 
 #define PAGE_US     50000                    /* a reader that stays longer keeps the WAL from being reset */
 #define CLOCK_EVERY 16                       /* rows between two looks at the clock */
 #define CLOCKS_MS   (24 * 3600 * 1000LL)     /* rows are that much out of the order of their times at the most */
-#define OPEN_MAX    65536                    /* ends whose beginning has not come yet: as many as were under way at once */
 
 /* ---- which rows ---- */
 
@@ -125,113 +122,5 @@ enum err store_audit_read(struct store *s, const struct audit_filter *f, audit_r
 	while (has_more && !f->next);
 	if (f->next)
 		*f->next = has_more ? r.at : 0;
-	return read_end(s);
-}
-
-/* ---- calls ---- */
-
-struct audit_calls {
-	struct audit_filter filter;
-	char *texts[6];                      /* which the filter points to */
-	uint32_t offset, left;
-	uint64_t at;
-	struct map *ended;                   /* call -> number of the row that ends it, until the one that begins it comes */
-	struct store *store;                 /* these: during a stretch */
-	audit_call_fn *fn;
-	void *arg;
-};
-
-struct audit_calls *audit_calls_new(const struct audit_filter *f, uint32_t offset)
-{
-	struct audit_calls *c = xcalloc(1, sizeof(*c));
-	const char **const texts[] = { &c->filter.call, &c->filter.kind, &c->filter.agent, &c->filter.backend, &c->filter.verdict, &c->filter.tool };
-
-	c->filter = *f;
-	c->filter.is_newest_first = true;
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		*texts[i] = c->texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
-	c->offset = offset;
-	c->left = f->limit > 0 ? f->limit : UINT32_MAX;
-	c->at = INT64_MAX;                   /* calls begun before before_seq may have ended after it */
-	c->ended = map_new();
-	return c;
-}
-
-void audit_calls_free(struct audit_calls *c)
-{
-	if (!c)
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(c->texts); i++)
-		free(c->texts[i]);
-	map_free(c->ended, free);
-	free(c);
-}
-
-/* Given up by others, and settled by its owner after all: the later word counts. */
-static void note_end(struct audit_calls *c, const struct audit_row *row)
-{
-	if (map_get(c->ended, span_of(row->call)) || map_size(c->ended) >= OPEN_MAX)
-		return;
-	uint64_t *seq = xmalloc(sizeof(*seq));
-	*seq = row->seq;
-	map_set(c->ended, span_of(row->call), seq);
-}
-
-static bool tell_call(struct audit_calls *c, const struct audit_call *call)
-{
-	const char *verdict = c->filter.verdict;
-	bool is_right = is_any_or(verdict, call->begun->verdict) || (call->ended && is_any_or(verdict, call->ended->verdict));
-
-	if (!is_right)
-		return true;
-	if (c->offset > 0) {
-		c->offset--;
-		return true;
-	}
-	return c->fn(c->arg, call) && --c->left > 0;
-}
-
-static bool tell_begun(struct audit_calls *c, const struct audit_row *begun, uint64_t ended)
-{
-	CLEANUP(db_end) sqlite3_stmt *q = ended > 0 ? db_start(&c->store->db, SQL_AUDIT_ROW, BIND(num((int64_t)ended))) : NULL;
-	struct audit_row end;
-
-	if (!q || !db_row(&c->store->db, q))
-		return tell_call(c, &(struct audit_call){ begun, NULL });
-	end = row_of(q);
-	read_rest(&end, q);
-	return tell_call(c, &(struct audit_call){ begun, &end });
-}
-
-static bool visit_call(void *arg, struct audit_row *row, sqlite3_stmt *q)
-{
-	struct audit_calls *c = arg;
-	bool begins = strcmp(row->kind, "intent") == 0 || strcmp(row->kind, "refused") == 0 || strcmp(row->kind, "request") == 0;
-
-	if (strcmp(row->kind, "outcome") == 0)
-		note_end(c, row);
-	if (!begins)
-		return true;
-	uint64_t *known = strcmp(row->kind, "intent") == 0 ? map_remove(c->ended, span_of(row->call)) : NULL;
-	uint64_t ended = known ? *known : 0;
-	free(known);
-	if (!is_wanted(&c->filter, row) || (c->filter.before_seq > 0 && row->seq >= c->filter.before_seq))
-		return true;
-	read_rest(row, q);
-	return tell_begun(c, row, ended);
-}
-
-enum err store_audit_calls(struct store *s, struct audit_calls *c, audit_call_fn *fn, void *arg, bool *is_done)
-{
-	struct reading r = { .filter = &c->filter, .at = c->at, .visit = visit_call, .arg = c };
-
-	enum err e = read_begin(s);
-	if (e != OK)
-		return e;
-	c->store = s;
-	c->fn = fn;
-	c->arg = arg;
-	*is_done = !read_page(s, &r);
-	c->at = r.at;
 	return read_end(s);
 }

@@ -307,8 +307,6 @@
 	SQL(AUDIT_CHAIN,     "SELECT chain FROM audit WHERE seq = ?1")                                                          \
 	SQL(AUDIT_PUT,       "INSERT INTO audit (seq, call, kind, at, agent, backend, tool, verdict, body, args_hash, digest,"   \
 	                     " chain) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")                                         \
-	SQL(AUDIT_ROW,       "SELECT seq, call, kind, at, agent, backend, tool, verdict, body, args_hash, digest, chain"         \
-	                     " FROM audit WHERE seq = ?1")                                                                      \
 	SQL(AUDIT_OLDEST,    "SELECT seq, call, kind, at, agent, backend, tool, verdict, body, args_hash, digest, chain"         \
 	                     " FROM audit WHERE seq > ?1 ORDER BY seq")                                                         \
 	SQL(AUDIT_NEWEST,    "SELECT seq, call, kind, at, agent, backend, tool, verdict, body, args_hash, digest, chain"         \

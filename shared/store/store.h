@@ -489,16 +489,6 @@ struct audit_filter {
 };
 MUST_USE enum err store_audit_read(struct store *s, const struct audit_filter *f, audit_row_fn *fn, void *arg);
 
-/* The same by calls, newest first: each with the row that began it (intent, refused, request) and the one that says how it ended. One
- * that went once more is there once for each flight. limit counts calls; kind is that of the first row, a verdict may be either's. */
-struct audit_call { const struct audit_row *begun, *ended; };                        /* ended NULL: not yet. Borrowed */
-typedef bool audit_call_fn(void *arg, const struct audit_call *call);               /* false: stop */
-struct audit_calls;
-struct audit_calls *audit_calls_new(const struct audit_filter *f, uint32_t offset);  /* copies f; offset: so many are passed over */
-void audit_calls_free(struct audit_calls *c);
-/* One stretch. *is_done: there is no other. */
-MUST_USE enum err store_audit_calls(struct store *s, struct audit_calls *c, audit_call_fn *fn, void *arg, bool *is_done);
-
 /* ---- tools as a backend listed them last ----------------------------------------------------------------------------------- */
 #define STORE_TOOLS_MAX_PAGES 64
 #define STORE_TOOLS_MAX_BYTES (4 * 1024 * 1024)      /* of all pages; more is not kept */

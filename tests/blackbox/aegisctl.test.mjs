@@ -113,6 +113,23 @@ describe('aegisctl audit list, limits', suite, () => {
     await ends(place, EXIT.usage, ['audit', 'list', '--limit', '0']);
   });
 
+  test('rows are found by who, what and when', async (t) => {
+    const { place } = await settle(t, { rules: { grant: 'tool_denylist: [admin]' } });
+    await ends(place, EXIT.ok, ['call', 'one', 'echo', '{"message":"1"}']);
+    await ends(place, EXIT.denied, ['call', 'one', 'admin']);
+    const found = async (...filter) => JSON.parse((await ends(place, EXIT.ok, ['audit', 'list', '--json', ...filter])).stdout).map((row) => row.kind);
+    assert.deepEqual(await found('--agent', 'one', '--tool', 'e*'), ['intent', 'outcome']);
+    assert.deepEqual(await found('--verdict', 'denied', '--backend', 'demo'), ['refused']);
+    assert.deepEqual(await found('--kind', 'outcome', '--since', '1h'), ['outcome']);
+    assert.deepEqual(await found('--tool', 'echo', '--since', '2099-01-01'), []);
+    assert.deepEqual(await found('--tool', 'echo', '--until', '2020-01-01T00:00:00Z'), []);
+    assert.deepEqual(await found('--agent', 'nobody'), []);
+    const [intent] = (await place.auditRows()).filter((row) => row.kind === 'intent');
+    assert.deepEqual(await found('--call', intent.call), ['intent', 'outcome']);
+    assert.match((await ends(place, EXIT.usage, ['audit', 'list', '--since', 'yesterday'])).stderr, /neither how long ago/);
+    assert.match((await ends(place, EXIT.usage, ['audit', 'list', '--tool', '[x'])).stderr, /must be closed/);
+  });
+
   test('limits: used, free and full, for all agents or for one', async (t) => {
     const more = 'queue: { demo: { global_rate_limits: { echo: { window: 1h, max_count: 1 } } } }\n';
     const { place } = await settle(t, {

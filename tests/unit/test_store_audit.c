@@ -1,4 +1,4 @@
-/* Looking back: which rows a filter finds, in steps, and calls with how they ended. */
+/* Looking back: which rows a filter finds, and in stretches. */
 #include "unit/store_kit.h"
 
 static struct kit kit;
@@ -70,25 +70,6 @@ static struct found rows(struct audit_filter f)
 	struct found found = { 0 };
 
 	ck_assert_int_eq(store_audit_read(kit.store, &f, take_row, &found), OK);
-	return found;
-}
-
-static bool take_call(void *arg, const struct audit_call *call)
-{
-	CLEANUP(free_charp) char *text = xasprintf("%s:%s:%s", call->begun->call, call->begun->verdict, call->ended ? call->ended->verdict : "-");
-
-	add(arg, text);
-	return true;
-}
-
-static struct found calls(struct audit_filter f, uint32_t offset)
-{
-	struct audit_calls *c = audit_calls_new(&f, offset);
-	struct found found = { 0 };
-
-	for (bool is_done = false; !is_done;)
-		ck_assert_int_eq(store_audit_calls(kit.store, c, take_call, &found, &is_done), OK);
-	audit_calls_free(c);
 	return found;
 }
 
@@ -169,47 +150,6 @@ START_TEST(looking_ends_where_nothing_younger_can_follow)
 }
 END_TEST
 
-START_TEST(calls_come_newest_first_with_their_ends)
-{
-	begins("c1", "a1", "t");
-	begins("c2", "a2", "t");
-	ends("c1", "done");
-	is_refused("c3", "a1", "t");
-	begins("c4", "a1", "t");
-	ends("c2", "failed");
-	ck_assert_str_eq(calls((struct audit_filter){ 0 }, 0).text, "c4:allowed:- c3:denied:- c2:allowed:failed c1:allowed:done");
-	ck_assert_str_eq(calls((struct audit_filter){ .limit = 2 }, 1).text, "c3:denied:- c2:allowed:failed");
-	ck_assert_str_eq(calls((struct audit_filter){ .agent = "a1" }, 0).text, "c4:allowed:- c3:denied:- c1:allowed:done");
-	ck_assert_str_eq(calls((struct audit_filter){ .verdict = "failed" }, 0).text, "c2:allowed:failed");
-	ck_assert_str_eq(calls((struct audit_filter){ .verdict = "allowed" }, 1).text, "c2:allowed:failed c1:allowed:done");
-	ck_assert_str_eq(calls((struct audit_filter){ .before_seq = 5 }, 0).text, "c2:allowed:failed c1:allowed:done");
-	ck_assert_str_eq(calls((struct audit_filter){ 0 }, 9).text, "");
-}
-END_TEST
-
-START_TEST(a_call_that_went_once_more_or_was_known_late_has_its_own_ends)
-{
-	begins("c1", "a", "t");
-	ends("c1", "rejected");
-	begins("c1", "a", "t");
-	ends("c1", "unknown");
-	ends("c1", "done");
-	ck_assert_str_eq(calls((struct audit_filter){ 0 }, 0).text, "c1:allowed:done c1:allowed:rejected");
-	ends("lost", "done"); /* whose beginning was purged */
-	ck_assert_str_eq(calls((struct audit_filter){ .call = "lost" }, 0).text, "");
-}
-END_TEST
-
-START_TEST(rows_of_other_kinds_are_no_calls)
-{
-	put((struct line){ "ap", "a", "b", "t", "asked", EVIDENCE_DECISION });
-	put((struct line){ "", "", "", "", "pause", EVIDENCE_OPERATOR });
-	put((struct line){ "r", "a", "b", "resources/read", "allowed", EVIDENCE_REQUEST });
-	ck_assert_str_eq(calls((struct audit_filter){ 0 }, 0).text, "r:allowed:-");
-	ck_assert_str_eq(calls((struct audit_filter){ .kind = "intent" }, 0).text, "");
-}
-END_TEST
-
 Suite *suite(void)
 {
 	Suite *s = suite_create("store_audit");
@@ -221,9 +161,6 @@ Suite *suite(void)
 	tcase_add_test(t, rows_between_two_numbers_are_found_from_either_end);
 	tcase_add_test(t, a_long_look_goes_in_stretches_and_misses_nothing);
 	tcase_add_test(t, looking_ends_where_nothing_younger_can_follow);
-	tcase_add_test(t, calls_come_newest_first_with_their_ends);
-	tcase_add_test(t, a_call_that_went_once_more_or_was_known_late_has_its_own_ends);
-	tcase_add_test(t, rows_of_other_kinds_are_no_calls);
 	suite_add_tcase(s, t);
 	return s;
 }
