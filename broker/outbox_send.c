@@ -219,7 +219,7 @@ static enum err choose(struct send *s, struct store *store, const struct message
 	}
 	if (e == OK)
 		e = choose_event(s, store, m);
-	if (e == OK && !s->lane->kind->tells_each && !m->ref[0] && !m->is_maybe_out && s->approval.state != APPROVAL_PENDING)
+	if (e == OK && !s->lane->kind->tells_each && m->told_seq == 0 && !m->is_maybe_out && s->approval.state != APPROVAL_PENDING)
 		settle(s, MESSAGE_NOT_WORTH_IT, "it was over before people there were asked");
 	return e;
 }

@@ -281,6 +281,17 @@ START_TEST(who_was_never_asked_is_not_told_that_it_is_over)
 }
 END_TEST
 
+START_TEST(who_was_asked_is_told_that_it_is_over_even_by_a_copy_without_a_name)
+{
+	ASK(only_state);
+	turns();
+	approve();
+	turns();
+	ck_assert_uint_eq(state.delivered, 2);
+	ck_assert_int_eq(message("slack").state, MESSAGE_SENT);
+}
+END_TEST
+
 START_TEST(who_may_have_been_asked_is_told_that_it_is_over)
 {
 	state.answer = (struct delivered){ .result = MESSAGE_RETRY, .is_maybe_out = true, .said = "no answer" };
@@ -543,6 +554,7 @@ Suite *suite(void)
 	tcase_add_test(t, votes_that_decide_nothing_are_no_event_of_their_own);
 	tcase_add_test(t, a_copy_is_told_how_it_stands_and_keeps_its_name);
 	tcase_add_test(t, who_was_never_asked_is_not_told_that_it_is_over);
+	tcase_add_test(t, who_was_asked_is_told_that_it_is_over_even_by_a_copy_without_a_name);
 	tcase_add_test(t, who_may_have_been_asked_is_told_that_it_is_over);
 	tcase_add_test(t, a_failure_is_tried_again_with_growing_pauses_under_the_same_name);
 	tcase_add_test(t, a_wish_to_be_left_alone_is_never_undercut);
