@@ -325,16 +325,16 @@ static const struct config_key slack_keys[] = {
 };
 static const struct config_key generic_keys[] = {
 	{ "webhook_url", CONFIG_SECRET, AT(generic.webhook_url), .flags = KEY_OF_GO | KEY_PLAIN_IS_FINE,
-	  .doc = "Where every request is sent as JSON." },
+	  .doc = "Where each step of an approval is posted as JSON." },
 	{ "secret", CONFIG_SECRET, AT(generic.secret),
-	  .doc = "Signs the requests (X-Aegis-Signature)." },
+	  .doc = "Signs what is posted (X-Aegis-Signature: t=SECONDS,v1=HEX)." },
 	{ "get_decides", CONFIG_BOOL, AT(generic.get_decides), .fallback = "true",
-	  .doc = "approve_url and reject_url of the payload decide on a plain GET." },
+	  .doc = "The payload has approve_url and reject_url, which decide when opened; never for chats." },
 };
 static const struct config_key notify_keys[] = {
 	{ "command", CONFIG_LIST, AT(notify.command), .form = FORM_TEXT,
 	  .sample = "[/usr/local/bin/page-me]",
-	  .doc = "Program and arguments; gets JSON on stdin; no shell." },
+	  .doc = "Program and arguments, no shell; gets each step as JSON on stdin, exits with 0 (75: again)." },
 };
 static const struct config_table feishu_table = { KEYS(feishu_keys) };
 static const struct config_table slack_table = { KEYS(slack_keys) };
@@ -358,7 +358,7 @@ static const struct config_key approval_keys[] = {
 	  .sample = "[slack]",
 	  .doc = "Ways by which people are asked; empty: all that are configured." },
 	{ "give_up", CONFIG_DURATION, AT(give_up_ms), .min = 1, .max = 30 * DAY, .fallback = "24h",
-	  .doc = "How long a message is tried that cannot be delivered." },
+	  .doc = "How long a message is tried that cannot be delivered (aegisctl channel list)." },
 	{ "approvers", CONFIG_LIST, AT(approvers), .form = FORM_PERSON, .sample = "[alice]",
 	  .doc = "Names in people: only these decide, whatever the role; empty: anyone with the role approver." },
 	{ "quorum", CONFIG_INT, AT(quorum), .min = 1, .max = 100, .fallback = "1",
