@@ -1,5 +1,6 @@
 #include "broker/jsonput.h"
 #include "base/clock.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 
 struct jsonput jsonput_begin(struct buf *b)
@@ -35,7 +36,7 @@ void put_close(struct jsonput *p, char bracket)
 void put_json(struct jsonput *p, const char *key, struct span json)
 {
 	put_key(p, key);
-	p->ok = p->ok && buf_append_span(p->b, json);
+	p->ok = p->ok && term_json(p->b, json);
 }
 
 void put_null(struct jsonput *p, const char *key)
@@ -45,8 +46,11 @@ void put_null(struct jsonput *p, const char *key)
 
 void put_span(struct jsonput *p, const char *key, struct span text)
 {
+	CLEANUP(buf_release) struct buf quoted = { 0 };
+
+	buf_init(&quoted, 6 * text.len + 2);
 	put_key(p, key);
-	p->ok = p->ok && json_quote(p->b, text);
+	p->ok = p->ok && json_quote(&quoted, text) && term_json(p->b, buf_span(&quoted));
 }
 
 void put_text(struct jsonput *p, const char *key, const char *text)

@@ -1,5 +1,5 @@
 /* jsonput - writes JSON text member by member; long lists are cheaper this way than as trees. What passes the buffer's cap, or goes wrong
- * otherwise, is remembered: asked once, at the end. */
+ * otherwise, is remembered: asked once, at the end. Characters that do not show become \u escapes: answers are read on terminals too. */
 #pragma once
 #include "base/buf.h"
 #include "base/id.h"

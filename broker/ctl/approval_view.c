@@ -5,29 +5,6 @@
 #include "data/jsonscan.h"
 
 /* ---- JSON that shows all it holds ---- */
-static bool write_escape(struct buf *b, uint32_t code)
-{
-	if (code < 0x10000)
-		return buf_printf(b, "\\u%04" PRIx32, code);
-	code -= 0x10000;
-	return buf_printf(b, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (code >> 10), 0xdc00 + (code & 0x3ff));
-}
-
-/* Of checked JSON without blanks: what does not show stands inside a string. */
-static bool write_shown(struct buf *b, struct span json)
-{
-	bool is_whole = true;
-
-	for (size_t i = 0; is_whole && i < json.len;) {
-		uint32_t code = 0;
-		size_t n = utf8_decode(json.at + i, json.len - i, &code);
-		bool is_shown = n > 0 && !utf8_is_hidden(code);
-		is_whole = is_shown ? buf_append(b, json.at + i, n) : write_escape(b, n > 0 ? code : 0xfffd);
-		i += n ? n : 1;
-	}
-	return is_whole;
-}
-
 static bool write_indent(struct buf *b, int depth)
 {
 	return buf_append_char(b, '\n') && buf_printf(b, "%*s", 2 * depth, "");
@@ -41,11 +18,11 @@ static bool write_pretty(struct buf *b, struct json_value v, int depth)
 	struct span key;
 
 	if (!is_object && v.kind != JSON_ARRAY)
-		return write_shown(b, v.text);
+		return term_json(b, v.text);
 	is_whole = buf_append_char(b, is_object ? '{' : '[');
 	while (is_whole && json_next(&it, &key, &member)) {
 		is_whole = (is_first || buf_append_char(b, ',')) && write_indent(b, depth + 1) &&
-		           (!is_object || (write_shown(b, key) && buf_append_text(b, ": "))) && write_pretty(b, member, depth + 1);
+		           (!is_object || (term_json(b, key) && buf_append_text(b, ": "))) && write_pretty(b, member, depth + 1);
 		is_first = false;
 	}
 	return is_whole && (is_first || write_indent(b, depth)) && buf_append_char(b, is_object ? '}' : ']');
@@ -53,20 +30,12 @@ static bool write_pretty(struct buf *b, struct json_value v, int depth)
 
 bool approval_write_arguments(struct buf *b, const struct approval *a)
 {
-	return write_shown(b, span_of(a->args));
-}
-
-static bool write_quoted(struct buf *b, const char *text)
-{
-	CLEANUP(buf_release) struct buf quoted = { 0 };
-
-	buf_init(&quoted, b->cap_bytes);
-	return json_quote(&quoted, span_of(text)) && write_shown(b, buf_span(&quoted));
+	return term_json(b, span_of(a->args));
 }
 
 static bool write_text(struct buf *b, const char *key, const char *text)
 {
-	return buf_printf(b, ",\"%s\":", key) && write_quoted(b, text);
+	return buf_printf(b, ",\"%s\":", key) && term_quote(b, text);
 }
 
 static bool write_hash(struct buf *b, const char *key, const uint8_t hash[32])

@@ -2,6 +2,7 @@
 #include "broker/ctl/act.h"
 #include "broker/ctl/commands.h"
 #include "broker/ctl/decide.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 
 static enum ctl_exit print_json(const struct decision *d, enum ctl_exit code)
@@ -13,7 +14,7 @@ static enum ctl_exit print_json(const struct decision *d, enum ctl_exit code)
 	struct buf b CLEANUP(buf_release);
 
 	buf_init(&b, 64 * 1024);
-	if (!buf_printf(&b, "{\"answer\":\"%s\",\"message\":", answers[d->answer]) || !json_quote(&b, span_of(d->said)))
+	if (!buf_printf(&b, "{\"answer\":\"%s\",\"message\":", answers[d->answer]) || !term_quote(&b, d->said))
 		return CTL_BROKEN;
 	printf("%s}\n", b.data);
 	return code;

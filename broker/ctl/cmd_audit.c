@@ -5,6 +5,7 @@
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
 #include "broker/ctl/table.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 #include "domain/config_text.h"
 #include "domain/pattern.h"
@@ -70,7 +71,7 @@ static void print_table(const struct kept *k)
 
 static bool write_text(struct buf *b, const char *key, const char *text)
 {
-	return buf_printf(b, ",\"%s\":", key) && json_quote(b, span_of(text));
+	return buf_printf(b, ",\"%s\":", key) && term_quote(b, text);
 }
 
 static bool write_hash(struct buf *b, const char *key, const uint8_t hash[32])
@@ -87,7 +88,7 @@ static bool write_body(struct buf *b, const char *body)
 	struct json_value root;
 
 	if (jsonscan_check(span_of(body), &root, NULL) == JSONSCAN_OK)
-		return buf_append_text(b, ",\"body\":") && buf_append_span(b, root.text);
+		return buf_append_text(b, ",\"body\":") && term_json(b, root.text);
 	return write_text(b, "body", body);
 }
 

@@ -5,6 +5,7 @@
 #include "broker/ctl/commands.h"
 #include "broker/ctl/local.h"
 #include "broker/ctl/table.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 #include "domain/config_text.h"
 
@@ -59,9 +60,9 @@ static struct backlog backlog_of(struct store *s, const char *channel)
 
 static bool print_json_row(struct buf *out, const char *name, const char *state, const char *said, const struct backlog *b)
 {
-	return buf_append_text(out, out->len ? ",{\"name\":" : "[{\"name\":") && json_quote(out, span_of(name)) && buf_append_text(out, ",\"state\":") &&
-	       json_quote(out, span_of(state)) && buf_append_text(out, ",\"description\":") && json_quote(out, span_of(said)) &&
-	       buf_printf(out, ",\"waiting\":%u,\"dead\":%u,\"last_error\":", b->waiting, b->dead) && json_quote(out, span_of(b->last_error)) &&
+	return buf_append_text(out, out->len ? ",{\"name\":" : "[{\"name\":") && term_quote(out, name) && buf_append_text(out, ",\"state\":") &&
+	       term_quote(out, state) && buf_append_text(out, ",\"description\":") && term_quote(out, said) &&
+	       buf_printf(out, ",\"waiting\":%u,\"dead\":%u,\"last_error\":", b->waiting, b->dead) && term_quote(out, b->last_error) &&
 	       buf_append_char(out, '}');
 }
 

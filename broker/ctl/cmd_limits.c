@@ -114,7 +114,7 @@ static bool write_row(struct buf *b, const struct limit_claim *claim, const stru
 
 	for (size_t i = 0; is_whole && i < ARRAY_LEN(texts); i++)
 		is_whole = buf_printf(b, "%s\"%s\":", i ? "," : "{", texts[i].key) &&
-		           json_quote(b, span_of(texts[i].text));
+		           term_quote(b, texts[i].text);
 	is_whole = is_whole &&
 	           buf_printf(b, ",\"window_ms\":%lld,\"used\":%u,\"held\":%u,\"max_count\":%u,\"is_full\":%s,\"is_closed\":%s",
 			   (long long)claim->window_ms, row->used, row->held, claim->max_count,

@@ -6,6 +6,7 @@
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
 #include "broker/ctl/table.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 #include "domain/pattern.h"
 
@@ -129,7 +130,7 @@ static void stops_release(struct stops *l)
 
 static bool add_json(struct buf *b, const char *key, const char *text)
 {
-	return buf_printf(b, ",\"%s\":", key) && json_quote(b, span_of(text));
+	return buf_printf(b, ",\"%s\":", key) && term_quote(b, text);
 }
 
 static bool list_brake(void *arg, const struct brake *brake)
@@ -254,7 +255,7 @@ static bool print_change(const struct ctl *c, const struct target *t, bool is_pa
 	buf_init(&b, 8192);
 	if (!c->is_json)
 		return false;
-	if (buf_append_text(&b, "{\"scope\":") && json_quote(&b, span_of(t->scope)) && add_json(&b, "subject", t->subject))
+	if (buf_append_text(&b, "{\"scope\":") && term_quote(&b, t->scope) && add_json(&b, "subject", t->subject))
 		printf("%s,\"is_paused\":%s,\"was_changed\":%s}\n", b.data, is_paused ? "true" : "false", was_changed ? "true" : "false");
 	return true;
 }

@@ -3,6 +3,7 @@
 #include "broker/ctl/place.h"
 #include "broker/ctl/table.h"
 #include "broker/ctl/watch.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 
 #define JSON_CAP (64u * 1024 * 1024)
@@ -72,7 +73,7 @@ static void add_row(struct table *t, const struct queue_row *row)
 
 static bool add_text(struct buf *b, const char *key, const char *text)
 {
-	return buf_printf(b, "\"%s\":", key) && json_quote(b, span_of(text)) && buf_append_char(b, ',');
+	return buf_printf(b, "\"%s\":", key) && term_quote(b, text) && buf_append_char(b, ',');
 }
 
 static bool add_ms(struct buf *b, const char *key, int64_t ms)

@@ -8,6 +8,7 @@
 #include "broker/ctl/commands.h"
 #include "broker/ctl/operator.h"
 #include "broker/ctl/table.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 #include "data/secret.h"
 #include "domain/config_text.h"
@@ -339,7 +340,7 @@ static void add_time(struct table *t, int64_t at_ms, const char *otherwise)
 
 static bool write_text(struct buf *b, const char *key, const char *text)
 {
-	return buf_printf(b, "%s\"%s\":", strcmp(key, "id") == 0 ? "" : ",", key) && json_quote(b, span_of(text));
+	return buf_printf(b, "%s\"%s\":", strcmp(key, "id") == 0 ? "" : ",", key) && term_quote(b, text);
 }
 
 static bool write_time(struct buf *b, const char *key, int64_t at_ms)

@@ -5,6 +5,7 @@
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
 #include "broker/ctl/table.h"
+#include "broker/ctl/term.h"
 #include "data/jsonscan.h"
 
 #define SHORT_CHARS 8   /* the end of an id: its beginning is the time, which many share */
@@ -48,14 +49,14 @@ static void add_row(struct table *t, const struct unknown_row *u, const char *si
 
 static bool add_text(struct buf *b, const char *key, const char *text)
 {
-	return buf_printf(b, ",\"%s\":", key) && json_quote(b, span_of(text));
+	return buf_printf(b, ",\"%s\":", key) && term_quote(b, text);
 }
 
 static bool add_json(struct buf *b, const struct unknown_row *u, const char *since)
 {
 	const char *as = u->settled_at_ms > 0 ? u->settled_as : "";
 
-	return buf_append_text(b, "{\"id\":") && json_quote(b, span_of(u->call)) && add_text(b, "short", short_id(u->call)) &&
+	return buf_append_text(b, "{\"id\":") && term_quote(b, u->call) && add_text(b, "short", short_id(u->call)) &&
 	       add_text(b, "since", since) && add_text(b, "agent", u->agent) && add_text(b, "backend", u->backend) &&
 	       add_text(b, "tool", u->tool) && buf_printf(b, ",\"held_ms\":%lld", (long long)u->held_ms) &&
 	       (*as ? add_text(b, "settled_as", as) && add_text(b, "settled_by", u->settled_by)

@@ -1,6 +1,8 @@
 #include "broker/ctl/term.h"
+#include <inttypes.h>
 #include "base/utf8.h"
 #include "base/xalloc.h"
+#include "data/jsonscan.h"
 
 #define GROWTH 8 /* the longest replacement of one byte is <U+001B>; characters of more bytes grow less */
 
@@ -93,4 +95,52 @@ size_t term_width(const char *text)
 	for (; *text; text++)
 		width += ((unsigned char)*text & 0xc0) != 0x80;
 	return width;
+}
+
+static bool append_escape(struct buf *b, uint32_t code)
+{
+	if (code < 0x10000)
+		return buf_printf(b, "\\u%04" PRIx32, code);
+	code -= 0x10000;
+	return buf_printf(b, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (code >> 10), 0xdc00 + (code & 0x3ff));
+}
+
+/* Length of the character at the start, or 0: it, of *skip bytes, must be escaped. Line ends and tabs only stand between values. */
+static size_t shown_length(struct span json, uint32_t *code, size_t *skip)
+{
+	unsigned char first = (unsigned char)json.at[0];
+
+	if ((first >= 0x20 && first < 0x7f) || first == '\n' || first == '\t')
+		return 1;
+	size_t n = utf8_decode(json.at, json.len, code);
+	*code = n > 0 ? *code : 0xfffd;
+	*skip = n > 0 ? n : 1;
+	return n > 0 && !utf8_is_hidden(*code) ? n : 0;
+}
+
+bool term_json(struct buf *b, struct span json)
+{
+	size_t done = 0, n;
+
+	for (size_t i = 0; i < json.len; i += n) {
+		uint32_t code = 0;
+		size_t skip = 1;
+
+		n = shown_length((struct span){ json.at + i, json.len - i }, &code, &skip);
+		if (n > 0)
+			continue;
+		if (!buf_append(b, json.at + done, i - done) || !append_escape(b, code))
+			return false;
+		n = skip;
+		done = i + skip;
+	}
+	return buf_append(b, json.at + done, json.len - done);
+}
+
+bool term_quote(struct buf *b, const char *text)
+{
+	CLEANUP(buf_release) struct buf quoted = { 0 };
+
+	buf_init(&quoted, 6 * strlen(text) + 2);
+	return json_quote(&quoted, span_of(text)) && term_json(b, buf_span(&quoted));
 }

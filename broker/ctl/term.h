@@ -18,3 +18,7 @@ void term_span(char out[TERM_SPAN], int64_t ms);
 enum term_colour { TERM_PLAIN, TERM_BOLD, TERM_DIM, TERM_RED, TERM_GREEN, TERM_YELLOW };
 void term_paint(FILE *to, enum term_colour colour, const char *text);            /* text as it is */
 size_t term_width(const char *text);                 /* characters of text that went through term_append */
+
+/* The same for JSON, which stays JSON and means the same: what does not show becomes \u escapes. json was checked, or quoted by us. */
+MUST_USE bool term_json(struct buf *b, struct span json);
+MUST_USE bool term_quote(struct buf *b, const char *text);   /* text as a JSON string */

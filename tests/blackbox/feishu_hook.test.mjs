@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
 import { assertInert, buttonsOf, hookRules, pageOf, saysOf } from '../lib/feishu.mjs';
 import { feishuPlace, is } from '../lib/feishu_place.mjs';
+import { Page } from '../lib/page.mjs';
 import { suite } from '../lib/settings.mjs';
 import { until } from '../lib/until.mjs';
 
@@ -28,6 +29,22 @@ describe('a custom bot of Feishu', suite, () => {
     assert.match(saysOf(done), /was approved by .* \(cli\) at .*: fine; .*the call succeeded/);
     assert.ok(feishu.posted.length <= 3);
     feishu.posted.forEach(assertInert);
+  });
+
+  test('opens the page, which approves', async (t) => {
+    const { feishu, open, origin, backend } = await hookPlace(t, { setup: signed });
+    const shim = await open();
+    const answer = shim.call('publish', bound);
+    const [asked] = await posted(feishu, 1);
+    const page = await Page.open(origin + new URL(pageOf(asked)).pathname);
+    assert.equal(page.status, 200);
+    assert.match(page.text, /"message"/);
+    assert.equal(backend.arrivals.length, 0);
+    const after = await page.press('approve', { reason: 'go on' });
+    assert.match(after.text, /approved/);
+    assertSaid(await answer, 'hello');
+    const done = await until(() => feishu.posted.find(is('Approved and done')), { what: 'the outcome' });
+    assert.match(saysOf(done), /was approved by link \((page|link)\) at .*: go on/);
   });
 
   test('says once that it was refused, or that nobody decided', async (t) => {
