@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# try.sh - builds Aegis and shows it at work: a demo backend, two agents, real shims, every step as a command to paste.
+# try.sh - builds Aegis and shows it at work: a demo backend, a broker, two agents, real shims, every step as a command to paste.
 #   ./contrib/try.sh           runs through and cleans up
 #   ./contrib/try.sh --keep    leaves backend and rules in place and says how to end them
 # Asks nothing. Exit code 1 when a step does not come out as it should.
@@ -16,10 +16,12 @@ case "${1:-}" in
 esac
 
 server=""
+broker=""
 place=""
 clean_up() {
 	set +e
 	[ "$keep" = no ] || return
+	[ -z "$broker" ] || { kill "$broker"; wait "$broker"; } 2>/dev/null
 	[ -z "$server" ] || { kill "$server"; wait "$server"; } 2>/dev/null
 	[ -z "$place" ] || rm -rf "$place"
 }
@@ -45,8 +47,18 @@ build() {
 	need "$build_needs"
 	say "building (build/release) ..."
 	cmake --preset release >/dev/null
-	cmake --build --preset release --target aegis-shim aegisctl aegis-demo-server -- --quiet
+	cmake --build --preset release --target aegis-shim aegis-broker aegisctl aegis-demo-server -- --quiet
 	PATH="$PWD/build/release/bin:$PATH"
+}
+
+# until_there PATTERN FILE WHAT: waits for a line, ten seconds at the most.
+until_there() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		grep -Eqs -- "$1" "$2" && return 0
+		sleep 0.05
+	done
+	die "$3: $(cat "$2" 2>/dev/null)"
 }
 
 start_backend() {
@@ -69,6 +81,8 @@ write_rules() {
 	state_dir: state
 	backends:
 	  demo: { url: "$url" }
+	approval:
+	  notify: { command: ["/bin/sh", "-c", "cat >>'$place/told'; echo >>'$place/told'"] }
 	queue:
 	  demo:
 	    global_rate_limits:                 # over all agents together
@@ -83,7 +97,7 @@ write_rules() {
 	          get_weather: { window: 1m, max_count: 3 }
 	  cursor:
 	    backends:
-	      demo: { allowed: true, tool_denylist: ["admin_*"] }
+	      demo: { allowed: true, tool_denylist: ["admin_*"], approval_required: ["echo"] }
 	RULES
 	chmod 600 "$place/aegis.yaml"
 	export AEGIS_CONFIG="$place/aegis.yaml"
@@ -130,16 +144,36 @@ show_raw() {
   aegis-shim --agent cursor --log-level error"
 }
 
+show_approval() {
+	local command id call
+	heading "6. A person has to agree: the broker tells of it (here: to a command that writes a file), the call waits for the word"
+	say '$ aegis-broker &'
+	aegis-broker 2>"$place/broker" &
+	broker=$!
+	until_there ' broker\.ready ' "$place/broker" "the broker does not start"
+	command="aegisctl call cursor echo '{\"message\": \"May I?\"}'"
+	say "\$ $command &"
+	aegisctl call cursor echo '{"message": "May I?"}' >"$place/answer" 2>&1 &
+	call=$!
+	until_there approval_request "$place/told" "nobody was told"
+	expect 0 'APR-.* is needed: echo' "sed -n 's/.*\"text\":\"\([^\"]*\)\".*/\1/p' '$place/told'"
+	expect 0 '^approvals 1 pending' 'aegisctl status'
+	id=$(grep -o -m1 'APR-[0-9A-Z]*' "$place/told" | head -1)
+	expect 0 'approved' "aegisctl approvals approve $id"
+	wait "$call" || die "the call was not executed: $(cat "$place/answer")"
+	expect 0 '^May I\?$' "cat '$place/answer'"
+}
+
 show_audit() {
-	heading "6. All of it is on record"
-	expect 0 'refused +claude-code +demo +admin_reset +denied' 'aegisctl audit list --limit 30'
+	heading "7. All of it is on record"
+	expect 0 'refused +claude-code +demo +admin_reset +denied' 'aegisctl audit list --limit 60'
 }
 
 farewell() {
 	heading "Done in $((SECONDS - begun)) s"
 	if [ "$keep" = yes ]; then
-		say "Left in place: $place and the backend, process $server. To end them:"
-		say "  kill $server; rm -r $place"
+		say "Left in place: $place, the backend, process $server, and the broker, process $broker. To end them:"
+		say "  kill $broker $server; rm -r $place"
 	else
 		say "Everything was removed again; --keep leaves it in place."
 	fi
@@ -159,5 +193,6 @@ show_rules
 show_rate
 show_shared
 show_raw
+show_approval
 show_audit
 farewell
