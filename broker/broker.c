@@ -84,15 +84,21 @@ static void note_unmoved(const struct broker *b)
 		log_warn("rules.restart", "state_dir is another one now; aegis-broker goes on with %s until it is started anew", b->state_dir);
 }
 
+static void tell_modules(struct broker *b)
+{
+	for (size_t i = 0; i < b->opened; i++)
+		if (broker_modules[i].rules_changed)
+			broker_modules[i].rules_changed(b);
+}
+
 static void rules_changed(struct rulebook *r)
 {
 	struct broker *b = container_of(r, struct broker, rules);
 
 	take_rules(b);
+	options_setup_log(&b->options, b->config);
 	note_unmoved(b);
-	for (size_t i = 0; i < b->opened; i++)
-		if (broker_modules[i].rules_changed)
-			broker_modules[i].rules_changed(b);
+	tell_modules(b);
 }
 
 static void rules_answered(struct rulebook *r)
@@ -102,10 +108,14 @@ static void rules_answered(struct rulebook *r)
 
 enum err broker_reload(struct broker *b, struct config_report *report)
 {
+	const struct ruleset *before = b->rules.current;
 	enum err e = rulebook_reread(&b->rules, report);
 
-	if (!b->is_ending)
-		look_at_rules(b);
+	if (b->is_ending)
+		return e;
+	look_at_rules(b);
+	if (e == OK && b->rules.current == before && !b->rules.offered)
+		tell_modules(b);        /* the same rules, but secrets that stand in files may be others */
 	return e;
 }
 

@@ -77,6 +77,6 @@ struct store *broker_store(const struct broker *b);
 void broker_look(struct broker *b);                                   /* calls every module's look */
 bool broker_is_busy(const struct broker *b);                          /* a module is */
 /* Takes the file's rules now if they are good: OK means they were read and are offered to the store, which may say in this turn or a later
- * one that they are in force (rules_changed). report is filled in either way; the caller releases it. */
+ * one that they are in force (rules_changed, also when the file says what it said: secrets elsewhere may be others). report is filled in either way; the caller releases it. */
 MUST_USE enum err broker_reload(struct broker *b, struct config_report *report);
 void broker_end(struct broker *b);                                    /* as SIGTERM does */

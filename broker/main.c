@@ -8,17 +8,6 @@
 
 #define REPORT_MAX_BYTES (1024 * 1024)
 
-static void setup_log(const char *level, const char *format)
-{
-	struct log_options o = { .program = "aegis-broker", .level = LOG_INFO, .fd = STDERR_FILENO };
-
-	if (level && *level)
-		(void)log_level_parse(level, &o.level);
-	if (format && strcmp(format, "json") == 0)
-		o.format = LOG_JSON;
-	log_setup(&o);
-}
-
 /* Every error and warning, as file:line:col. */
 static void print_report(const struct config_report *report)
 {
@@ -56,7 +45,7 @@ int main(int argc, char **argv)
 	case OPTIONS_WRONG: return EX_USAGE;
 	case OPTIONS_RUN:   break;
 	}
-	setup_log(options.log_level, NULL);
+	options_setup_log(&options, NULL);
 	if (secret_setup() != OK || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;
 	e = rulebook_find(options.config, &found);
@@ -67,6 +56,6 @@ int main(int argc, char **argv)
 			log_error("start", "%s", found.why.text);
 		return EX_CONFIG;
 	}
-	setup_log(options.log_level ? options.log_level : found.config->log_level, found.config->log_format);
+	options_setup_log(&options, found.config);
 	return run(&options, &found);
 }

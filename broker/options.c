@@ -1,7 +1,10 @@
 #include "broker/options.h"
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 #include "base/log.h"
+#include "domain/config.h"
 
 static const char HELP[] =
 	"usage: aegis-broker [options] [FILE]\n"
@@ -79,4 +82,15 @@ enum options_answer options_read(int argc, char **argv, struct options *out)
 		}
 	}
 	return check(argc, argv, out);
+}
+
+void options_setup_log(const struct options *o, const struct config *c)
+{
+	struct log_options log = { .program = "aegis-broker", .level = LOG_INFO, .fd = STDERR_FILENO };
+	const char *level = o->log_level ? o->log_level : c ? c->log_level : "";
+
+	(void)log_level_parse(level, &log.level);        /* not one: stays INFO */
+	if (c && strcmp(c->log_format, "json") == 0)
+		log.format = LOG_JSON;
+	log_setup(&log);
 }

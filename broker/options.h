@@ -13,3 +13,6 @@ enum options_answer { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
 
 /* Reads argv. DONE: --help or --version was printed. WRONG: a sentence stands on stderr. */
 MUST_USE enum options_answer options_read(int argc, char **argv, struct options *out);
+
+struct config;
+void options_setup_log(const struct options *o, const struct config *c);         /* NULL: not read yet. Again when the rules changed */

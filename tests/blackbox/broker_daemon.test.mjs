@@ -1,6 +1,7 @@
 // The broker as a process: its start, its end, what happens in between.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { approvalPlace } from '../lib/approvals.mjs';
@@ -117,6 +118,24 @@ describe('the broker and the service manager', suite, () => {
   });
 });
 
+/** A webhook that takes all. */
+async function startHook(t) {
+  const hook = { bodies: [] };
+  const server = createServer(async (req, res) => {
+    let body = '';
+    for await (const chunk of req) body += chunk;
+    hook.bodies.push(body);
+    res.end();
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  hook.url = `http://127.0.0.1:${server.address().port}/`;
+  return hook;
+}
+
 /** A place with a tool, and a shim whose client has listed its tools and calls no more. */
 async function idlePlace(t) {
   const backend = await startBackend(t);
@@ -140,6 +159,27 @@ describe('the broker and the rules', suite, () => {
       await shim.message((m) => m.method === 'notifications/tools/list_changed', 'tools/list_changed');
     });
   }
+
+  it('SIGHUP with the same rules: secrets are read again, and its log is as the rules say', async (t) => {
+    const hooks = await Promise.all([1, 2].map(() => startHook(t)));
+    const { place, open } = await approvalPlace(t, { mode: 'defer', approval: 'channels: [generic], generic: { webhook_url: { file: hook } }' });
+    const secret = path.join(place.dir, 'hook');
+    writeFileSync(secret, hooks[0].url, { mode: 0o600 });
+    const broker = await place.broker();
+    const shim = await open();
+    await shim.call('publish', { n: 1 });
+    await until(() => hooks[0].bodies.length === 1, { what: 'a message at the first address' });
+    writeFileSync(secret, hooks[1].url);
+    const from = broker.stderr.length;
+    broker.kill('SIGHUP');
+    await broker.said(/ rules\.reload SIGHUP/, { from });
+    await shim.call('publish', { n: 2 });
+    await until(() => hooks[1].bodies.length === 1, { what: 'a message at the second address' });
+    place.writeRules(`${readFileSync(place.config, 'utf8')}log: { format: json }\n`);
+    await broker.said(/ rules\.in_force generation=2/, { from });
+    broker.kill('SIGHUP');
+    await broker.said(/^\{.*rules\.reload.*\}$/m, { from });
+  });
 
   it('a file with errors changes nothing; every error is told with its place', async (t) => {
     const { place, shim, rules } = await idlePlace(t);
