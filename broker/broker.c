@@ -26,6 +26,7 @@ static void look_at_rules(struct broker *b)
 {
 	enum rulebook_answer answer = rulebook_look(&b->rules, b->state.store);
 
+	b->generation = b->rules.current->generation;
 	if (answer == RULES_BEHIND && !b->is_behind)
 		log_warn("rules.behind", "%s", b->rules.why);
 	b->is_behind = answer == RULES_BEHIND;

@@ -18,3 +18,4 @@ route_fn route_status;                                                          
 route_fn route_page, route_page_decide;                                               /* route_page.c */
 route_fn route_link;                                                                 /* route_link.c */
 route_fn route_events;                                                               /* route_events.c */
+route_fn route_metrics;                                                              /* route_metrics.c */

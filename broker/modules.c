@@ -1,5 +1,6 @@
 /* modules - what lives as long as the process, in the order of its opening. */
 #include "broker/broker.h"
+#include "broker/counters.h"
 #include "broker/doors.h"
 #include "broker/health.h"
 #include "broker/housekeeping.h"
@@ -12,6 +13,7 @@
 const struct broker_module broker_modules[] = {
 	{ "housekeeping", housekeeping_open, NULL, housekeeping_look, NULL, housekeeping_stop, housekeeping_close },
 	{ "idle_exit", idle_exit_open, idle_exit_rules_changed, idle_exit_look, NULL, NULL, idle_exit_close },
+	{ "counters", counters_open, NULL, counters_look, NULL, NULL, counters_close },
 	{ "links", links_open, NULL, NULL, NULL, NULL, links_close },
 	{ "outbox", outbox_open, outbox_rules_changed, outbox_look, outbox_is_busy, outbox_stop, outbox_close },
 	{ "slack", slack_socket_open, slack_socket_look, slack_socket_look, slack_socket_is_busy, slack_socket_stop, slack_socket_close },

@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "broker/counters.h"
 #include "broker/links.h"
 
 #define BACKOFF_FIRST_MS   1000
@@ -58,6 +59,7 @@ static void end_told(struct op *op)
 	}
 	FAILPOINT(OUTBOX_ENDED);
 	log_end(s);
+	counters_delivery(o->broker, s->end.channel, s->end.result);
 	send_free(s);
 	if (!o->is_stopping)
 		loop_timer_set(o->broker->loop, &o->timer, 0);

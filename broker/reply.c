@@ -1,6 +1,7 @@
 /* reply - how a handler answers (routes.h). */
 #include <json-c/json.h>
 #include <stdio.h>
+#include "broker/counters.h"
 #include "broker/jsonput.h"
 #include "broker/routes.h"
 #include "data/jsonscan.h"
@@ -9,6 +10,7 @@
 
 void reply(struct request *r, const struct httpd_answer *a)
 {
+	counters_callback(r->broker, r->http->path, a->status);
 	httpd_answer(r->http, a);
 	free(r);
 }

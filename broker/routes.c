@@ -10,6 +10,7 @@
 
 const struct route routes[] = {
 	{ "GET",    "/health",                            OWN,       route_health },
+	{ "GET",    "/metrics",                           VIEWER,    route_metrics },
 	{ "GET",    "/api/v1/agents",                     VIEWER,    route_agents },
 	{ "GET",    "/api/v1/agents/{}/rate-limits",      VIEWER,    route_agent_limits },
 	{ "GET",    "/api/v1/approvals/pending",          VIEWER,    route_approvals_pending },

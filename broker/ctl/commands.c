@@ -224,6 +224,13 @@ const struct command commands[] = {
 	  .words_max = 1,
 	  .takes = { "FILE" },
 	  .run = cmd_config_init },
+	{ .name = "config reload",
+	  .synopsis = "",
+	  .help = "put the rules as they stand in the file now in force everywhere",
+	  .details = "A changed file is seen without it, by a shim with its next call and by the broker within a second; this does it\n"
+		     "now and says what is in force. A file with errors changes nothing: each is shown with its place, exit code 7.\n"
+		     "Works without a broker too. Exit code 1: the broker goes by another file. With --json: one object.",
+	  .run = cmd_config_reload },
 	{ .name = "config schema",
 	  .synopsis = "",
 	  .help = "print the JSON Schema (draft-07) of the rules, for editors",

@@ -22,6 +22,7 @@ enum ctl_exit cmd_repair(const struct ctl *c);
 enum ctl_exit cmd_completion(const struct ctl *c);
 enum ctl_exit cmd_config_check(const struct ctl *c);
 enum ctl_exit cmd_config_init(const struct ctl *c);
+enum ctl_exit cmd_config_reload(const struct ctl *c);
 enum ctl_exit cmd_config_schema(const struct ctl *c);
 enum ctl_exit cmd_config_show(const struct ctl *c);
 enum ctl_exit cmd_status(const struct ctl *c);
