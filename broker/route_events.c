@@ -6,8 +6,9 @@
 #define BATCH_EVENTS 100                 /* read and looked up in one step */
 #define BATCH_ROWS   250
 #define BATCH_BYTES  (192 * 1024)        /* of a step, as text: below HTTPD_STREAM_BYTES, so that it never cuts off who reads */
-#define WAITING_MOST (48 * 1024)         /* who catches up is given no more while so much waits */
-#define PACE_MS      20                  /* ... and is looked at again then */
+#define WAITING_MOST (48 * 1024)         /* who has so much to read yet is given no more, and catches up later */
+#define PACE_MIN_MS  5                   /* when they are looked at again; doubled while nobody has read */
+#define PACE_MAX_MS  1000
 #define PING_MS      15000
 #define HELLO        "retry: 2000\n\n"
 #define PING         ": ping\n\n"
@@ -27,6 +28,7 @@ struct streams {
 	struct event_cursor at;          /* how far the live ones have come */
 	struct buf text;                 /* of a step */
 	struct loop_timer work, ping;
+	int64_t pace_ms;
 };
 
 /* ---- one step: what comes next after a cursor, as text ------------------------------------------------------------------------ */
@@ -104,10 +106,19 @@ static bool is_same(const struct event_cursor *a, const struct event_cursor *b)
 
 /* ---- those who listen ----------------------------------------------------------------------------------------------------------- */
 
-/* Who is cut off here is told so by closed, in a later turn. */
+static bool is_full(const struct stream *one)
+{
+	return httpd_stream_waiting(one->http) > WAITING_MOST;
+}
+
+/* Who reads slowly is left behind, and comes after at its own pace; httpd cuts off who does not read at all. */
 static void send_live(struct streams *s)
 {
 	list_for_each(one, &s->open, struct stream, node) {
+		if (!one->is_live)
+			continue;
+		one->is_live = !is_full(one);
+		one->at = s->at;
 		if (one->is_live)
 			(void)httpd_stream_send(one->http, buf_span(&s->text));
 	}
@@ -141,7 +152,7 @@ static enum err catch_up(struct streams *s, struct stream *one, struct store *st
 	else if (s->text.len == 0)
 		step.at.audit = s->at.audit;
 	one->at = step.at;
-	one->is_live = is_same(&one->at, &s->at);
+	one->is_live = is_same(&one->at, &s->at);        /* before more of it is told to all */
 	if (s->text.len > 0)
 		(void)httpd_stream_send(one->http, buf_span(&s->text));
 	return OK;
@@ -153,18 +164,22 @@ static void catch_up_one(struct streams *s, struct store *store)
 	bool is_waiting = false;
 
 	list_for_each(one, &s->open, struct stream, node) {
-		bool is_full = !one->is_live && httpd_stream_waiting(one->http) > WAITING_MOST;
-		is_waiting |= is_full;
-		if (one->is_live || is_full)
+		bool is_behind = !one->is_live;
+		if (!is_behind || is_full(one)) {
+			is_waiting |= is_behind;
 			continue;
+		}
 		list_remove(&one->node);
 		list_append(&s->open, &one->node);
+		s->pace_ms = PACE_MIN_MS;
 		if (catch_up(s, one, store) == OK)       /* else look comes once a second */
 			loop_timer_set(s->broker->loop, &s->work, 0);
 		return;
 	}
-	if (is_waiting)
-		loop_timer_set(s->broker->loop, &s->work, PACE_MS);
+	if (!is_waiting)
+		return;
+	loop_timer_set(s->broker->loop, &s->work, s->pace_ms);
+	s->pace_ms = s->pace_ms * 2 < PACE_MAX_MS ? s->pace_ms * 2 : PACE_MAX_MS;
 }
 
 static void work(struct loop_timer *t)
@@ -184,7 +199,8 @@ static void ping(struct loop_timer *t)
 	struct streams *s = container_of(t, struct streams, ping);
 
 	list_for_each(one, &s->open, struct stream, node)
-		(void)httpd_stream_send(one->http, SPAN(PING));
+		if (httpd_stream_waiting(one->http) == 0)
+			(void)httpd_stream_send(one->http, SPAN(PING));
 	if (s->n > 0)
 		loop_timer_set(s->broker->loop, &s->ping, PING_MS);
 }
@@ -276,6 +292,7 @@ enum err streams_open(struct broker *b, struct problem *why)
 
 	(void)why;
 	s->broker = b;
+	s->pace_ms = PACE_MIN_MS;
 	list_init(&s->open);
 	buf_init(&s->text, BATCH_BYTES);
 	loop_timer_init(&s->work, work);

@@ -1,5 +1,6 @@
 /* streams - GET /api/v1/events: what happens, as it happens, to whoever listens (event_text.h). One reader serves all of them: each event is
- * read and written as text once. A stream that begins with an older Last-Event-ID catches up by itself, then joins the others. Nothing is
+ * read and written as text once. A stream that begins with an older Last-Event-ID, or
+ * reads slowly, catches up by itself, then joins the others: little is kept for it meanwhile. Nothing is
  * looked at while nobody listens; while somebody does, the broker is woken by approvals and looks at the audit once a second. */
 #pragma once
 #include "broker/broker.h"
