@@ -39,18 +39,22 @@ static struct {
 
 /* ---- recording ---- */
 
+static void add(struct event e, const void *bytes)
+{
+	if (e.n > 0) {
+		e.bytes = xmalloc(e.n);
+		memcpy(e.bytes, bytes, e.n);
+	}
+	if ((log_of.n & (log_of.n - 1)) == 0)
+		log_of.events = xreallocarray(log_of.events, log_of.n ? 2 * log_of.n : 1, sizeof(*log_of.events));
+	log_of.events[log_of.n++] = e;
+}
+
 static void note(struct event e, const void *bytes)
 {
 	pthread_mutex_lock(&log_of.lock);
-	if (log_of.is_on) {
-		if (e.n > 0) {
-			e.bytes = xmalloc(e.n);
-			memcpy(e.bytes, bytes, e.n);
-		}
-		if ((log_of.n & (log_of.n - 1)) == 0)
-			log_of.events = xreallocarray(log_of.events, log_of.n ? 2 * log_of.n : 1, sizeof(*log_of.events));
-		log_of.events[log_of.n++] = e;
-	}
+	if (log_of.is_on)
+		add(e, bytes);
 	pthread_mutex_unlock(&log_of.lock);
 }
 
@@ -123,13 +127,20 @@ static int crash_delete(sqlite3_vfs *vfs, const char *name, int is_synced)
 }
 
 #ifdef __linux__
-/* In the place of libc's. */
-int fdatasync(int fd)
+static bool is_wal(int fd)
 {
 	struct stat is, wal;
 
-	if (log_of.is_on && fstat(fd, &is) == 0 && stat(log_of.paths[1], &wal) == 0 && is.st_ino == wal.st_ino && is.st_dev == wal.st_dev)
-		note((struct event){ .kind = SYNC, .file = 1 }, NULL);
+	return fstat(fd, &is) == 0 && stat(log_of.paths[1], &wal) == 0 && is.st_ino == wal.st_ino && is.st_dev == wal.st_dev;
+}
+
+/* In the place of libc's. What it makes durable was written before it began. */
+int fdatasync(int fd)
+{
+	pthread_mutex_lock(&log_of.lock);
+	if (log_of.is_on && is_wal(fd))
+		add((struct event){ .kind = SYNC, .file = 1 }, NULL);
+	pthread_mutex_unlock(&log_of.lock);
 	return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -189,7 +200,9 @@ void crash_record(const char *folder)
 		log_of.paths[i] = path_join(folder, names[i]);
 		log_of.before[i] = file_read(log_of.paths[i]);
 	}
+	pthread_mutex_lock(&log_of.lock);
 	log_of.is_on = true;
+	pthread_mutex_unlock(&log_of.lock);
 }
 
 void crash_stop(void)
@@ -217,7 +230,7 @@ size_t crash_now(void)
 bool crash_next_sync(size_t *at)
 {
 	for (size_t i = *at + 1; i < log_of.n; i++) {
-		if (log_of.events[i].kind == SYNC) {
+		if (log_of.events[i].kind == SYNC && log_of.events[i - 1].kind != SYNC) {
 			*at = i;
 			return true;
 		}
