@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 	struct ctl c = { 0 };
 
 	if (argc > 2 && strcmp(argv[1], COMPLETE_WORD) == 0)
-		return complete((const char *const *)argv + 2, argc - 2);
+		return (int)complete((const char *const *)argv + 2, argc - 2);
 	if (!ctl_parse(&c, argc, argv))
 		return CTL_USAGE;
 	enum ctl_exit code = run(&c);
