@@ -14,8 +14,12 @@
 
 void line_write_address(const struct sockaddr *at, socklen_t size, char *out, size_t out_size)
 {
+	static const char mapped[] = "::ffff:";         /* IPv4 at a socket of both families (RFC 4291 2.5.5.2) */
+
 	if (!at || getnameinfo(at, size, out, (socklen_t)out_size, NULL, 0, NI_NUMERICHOST) != 0)
 		snprintf(out, out_size, "?");
+	if (strncmp(out, mapped, strlen(mapped)) == 0 && strchr(out, '.'))
+		memmove(out, out + strlen(mapped), strlen(out + strlen(mapped)) + 1);
 }
 
 /* ---- libmicrohttpd's thread ------------------------------------------------------------------------------------------------------ */

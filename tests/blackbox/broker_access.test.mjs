@@ -231,6 +231,17 @@ describe('pages of others', suite, () => {
     }
   });
 
+  it('where it listens at all addresses, the one that was called is a good name for it', async (t) => {
+    const place = makePlace(t, simpleRules(nowhere, { more: 'server: { listen: ":0" }\n' }));
+    const broker = await place.broker();
+    const [, port] = await broker.said(/ doors\.open listen=\S+:(\d+)/);
+    const api = new Api(place, Number(port));
+    assert.equal((await api.get('/health', { tcp: true })).status, 200);
+    api.where = () => ({ host: '127.1.2.3', port: Number(port) });
+    assert.equal((await api.get('/health', { tcp: true, headers: { host: '127.1.2.3' } })).status, 200);
+    assert.equal((await api.get('/health', { tcp: true, headers: { host: '127.1.2.4' } })).status, 421);
+  });
+
   it('allowed_hosts and callback_base_url name more hosts', async (t) => {
     const place = makePlace(t, simpleRules(nowhere, {
       more: 'server: { listen: "127.0.0.1:0", allowed_hosts: [aegis.example.com] }\napproval: { callback_base_url: "https://approve.example.org/x" }\n',
