@@ -121,9 +121,9 @@ static void look_at_stream(struct line *l, int64_t now)
 {
 	struct httpd_stream *s = l->stream;
 
-	if (s->is_asleep && has_gone(l))
-		stream_cut(s);
-	else if (s->stuck_since_us && now - s->stuck_since_us > l->h->o.write_timeout_ms * 1000)
+	bool is_stuck = s->stuck_since_us && now - s->stuck_since_us > l->h->o.write_timeout_ms * 1000;
+
+	if (is_stuck || (s->is_asleep && has_gone(l)))
 		stream_cut(s);
 	if (s->is_cut)
 		cut(l);

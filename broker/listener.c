@@ -126,15 +126,21 @@ static void say_why(const char *address, int error_number, struct problem *why)
 		problem_set(why, "%s: %s", address, strerror(error_number));
 }
 
+union address {
+	struct sockaddr_storage any;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+};
+
 static void keep_port(struct addrinfo *a, int fd)
 {
-	struct sockaddr_storage first = { 0 };
+	union address first;
 	socklen_t size = sizeof(first);
-	in_port_t port = 0;
 
+	memset(&first, 0, sizeof(first));
 	if (getsockname(fd, (void *)&first, &size) != 0)
 		return;
-	port = first.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&first)->sin6_port : ((struct sockaddr_in *)(void *)&first)->sin_port;
+	in_port_t port = first.any.ss_family == AF_INET6 ? first.six.sin6_port : first.four.sin_port;
 	if (a->ai_family == AF_INET6)
 		((struct sockaddr_in6 *)(void *)a->ai_addr)->sin6_port = port;
 	else

@@ -8,6 +8,12 @@ static bool is(struct span s, const char *text)
 	return s.len == strlen(text) && strncasecmp(s.at, text, s.len) == 0;
 }
 
+/* Nothing is the same as nothing only by mistake. */
+static bool is_same(struct span a, struct span b)
+{
+	return a.len > 0 && a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
+}
+
 /* "name:port", "[::1]:port", "name" -> name, without brackets. Empty: it is no such thing. */
 static struct span host_of(struct span authority)
 {
@@ -69,7 +75,7 @@ static bool is_allowed(const char *entry, struct span name, const char *host)
 	if (strcasecmp(entry, host) == 0)
 		return true;
 	bool has_port = strlen(entry) > bare.len + (entry[0] == '[' ? 2 : 0);
-	return !has_port && bare.len == name.len && strncasecmp(bare.at, name.at, name.len) == 0;
+	return !has_port && is_same(bare, name);
 }
 
 bool origin_host_is_ours(const struct config *c, const char *host, const char *here)
@@ -83,8 +89,7 @@ bool origin_host_is_ours(const struct config *c, const char *host, const char *h
 		if (is(name, loopback[i]))
 			return true;
 	struct span base = host_of(authority_of(origin_of(c->approval.callback_base_url)));
-	if ((listen.len == name.len && strncasecmp(listen.at, name.at, name.len) == 0) ||
-	    (base.len == name.len && strncasecmp(base.at, name.at, name.len) == 0))
+	if (is_same(name, listen) || is_same(name, base))
 		return true;
 	for (size_t i = 0; i < c->server.allowed_hosts.n; i++)
 		if (is_allowed(c->server.allowed_hosts.v[i], name, host))
@@ -97,9 +102,7 @@ static bool is_our_page(const struct config *c, const struct origin_facts *f)
 	struct span origin = span_of(f->origin), authority = authority_of(origin);
 	struct span base = origin_of(c->approval.callback_base_url);
 
-	if (authority.len > 0 && f->host && is(authority, f->host))
-		return true;
-	return base.len > 0 && base.len == origin.len && strncasecmp(base.at, origin.at, base.len) == 0;
+	return (f->host && is_same(authority, span_of(f->host))) || is_same(base, origin);
 }
 
 const char *origin_fault(const struct config *c, const struct origin_facts *f)
