@@ -163,6 +163,10 @@ static void take_told(struct op *op)
 	}
 	s->state = SEND_OUT;
 	s->delivery.channel = s->lane->channel;
+	if (s->outbox->is_stopping) {
+		delivery_end(&s->delivery, &(struct delivered){ .result = MESSAGE_RETRY, .said = "aegis-broker ended before it was sent" });
+		return;
+	}
 	if (!s->lane->channel) {
 		delivery_end(&s->delivery, &(struct delivered){ .result = MESSAGE_RETRY, .said = s->lane->why });
 		return;

@@ -135,6 +135,7 @@ static void broker_ends(void)
 {
 	outbox_stop(&b);
 	store_turn_run(kit.store);
+	store_turn_run(kit.store);     /* as closing it does */
 	outbox_close(&b);
 	loop_free(b.loop);
 }
@@ -461,6 +462,23 @@ START_TEST(an_end_in_the_middle_leaves_the_message_due)
 }
 END_TEST
 
+START_TEST(an_end_before_the_beginning_sends_nothing)
+{
+	state.answers = false;
+	ASK(only_state);
+	outbox_look(&b);               /* recovery is asked for */
+	store_turn_run(kit.store);
+	outbox_look(&b);               /* the attempt is asked for */
+	broker_ends();
+	ck_assert_uint_eq(state.delivered, 0);
+	broker_begins();
+	state.answers = true;
+	later(2 * SECOND);
+	ck_assert_uint_eq(state.delivered, 1);
+	ck_assert_int_eq(message("slack").state, MESSAGE_SENT);
+}
+END_TEST
+
 START_TEST(a_channel_that_cannot_be_opened_keeps_its_messages_and_says_why)
 {
 	broker_ends();
@@ -566,6 +584,7 @@ Suite *suite(void)
 	tcase_add_test(t, an_attempt_that_a_dead_broker_began_is_made_again);
 	tcase_add_test(t, other_rules_reopen_the_channels_and_what_was_under_way_comes_again);
 	tcase_add_test(t, an_end_in_the_middle_leaves_the_message_due);
+	tcase_add_test(t, an_end_before_the_beginning_sends_nothing);
 	tcase_add_test(t, a_channel_that_cannot_be_opened_keeps_its_messages_and_says_why);
 	tcase_add_test(t, a_test_tells_its_steps_and_ends_once);
 	tcase_add_test(t, a_test_ends_with_the_rules_it_was_of);
