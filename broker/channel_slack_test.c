@@ -163,7 +163,7 @@ static void posted(struct slack_call *c)
 static void authed(struct slack_call *c)
 {
 	struct slack_test *t = c->arg;
-	char user[80], team[80], team_id[40];
+	char user[80] = "", team[80] = "", team_id[40] = "";
 
 	if (!has_worked(t, "Slack does not know the bot"))
 		return;
