@@ -142,6 +142,20 @@ static void check_feishu(struct loader *l, const struct place *at, const struct 
 		loader_warn(l, &webhook, "not used: the app bot, which can do more, writes to chat_id");
 }
 
+static void check_slack(struct loader *l, const struct place *at, const struct config_approval *a)
+{
+	struct place slack = place_of(at, "slack"), bot = place_of(&slack, "bot_token"), base = place_of(&slack, "base_url"),
+		     webhook = place_of(&slack, "webhook_url");
+	struct url_facts facts = url_look(a->slack.base_url);
+
+	if (a->slack.bot_token.source && !a->slack.channel[0])
+		loader_error(l, &bot, "the bot needs channel: the id of the channel it writes to");
+	if (a->slack.bot_token.source && facts.is_http && !facts.is_encrypted && !facts.is_loopback)
+		loader_error(l, &base, "the bot's token would travel for all to read: use https");
+	if (a->slack.bot_token.source && a->slack.webhook_url.source)
+		loader_warn(l, &webhook, "not used: the bot, which can do more, writes to channel");
+}
+
 void config_check_approval(struct loader *l, const struct place *at, void *object)
 {
 	const struct config_approval *a = &((struct config *)object)->approval;
@@ -153,6 +167,7 @@ void config_check_approval(struct loader *l, const struct place *at, void *objec
 				a->channels.v[i], a->channels.v[i]);
 	check_listener(l, at, a);
 	check_feishu(l, at, a);
+	check_slack(l, at, a);
 }
 
 /* In enforced mode the service manager starts the broker. */

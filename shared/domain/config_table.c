@@ -310,18 +310,18 @@ static const struct config_key feishu_keys[] = {
 };
 static const struct config_key slack_keys[] = {
 	{ "webhook_url", CONFIG_SECRET, AT(slack.webhook_url), .flags = KEY_PLAIN_IS_FINE,
-	  .doc = "Incoming webhook: messages with a link, no buttons." },
+	  .doc = "Incoming webhook, where there is no bot: messages with a link, no buttons." },
 	{ "bot_token", CONFIG_SECRET, AT(slack.bot_token), .sample = "{ file: secrets/slack_bot }",
-	  .doc = "xoxb-...: messages with buttons." },
+	  .doc = "xoxb-..., scope chat:write: messages with buttons that change as things go on." },
 	{ "channel", CONFIG_STRING, AT(slack.channel), .sample = "C0123456789",
-	  .doc = "Channel the bot writes to." },
+	  .doc = "Id of the channel the bot writes to; it must be a member." },
 	{ "signing_secret", CONFIG_SECRET, AT(slack.signing_secret),
-	  .doc = "For buttons that call back to /callback/slack." },
+	  .doc = "For buttons that call back to /callback/slack, a public address." },
 	{ "app_token", CONFIG_SECRET, AT(slack.app_token),
-	  .doc = "xapp-...: for buttons by Socket Mode, without a public address." },
+	  .doc = "xapp-..., scope connections:write: for buttons by Socket Mode, without a public address." },
 	{ "base_url", CONFIG_STRING, AT(slack.base_url), .form = FORM_URL,
 	  .fallback = "https://slack.com",
-	  .doc = "Where Slack's API is." },
+	  .doc = "Where Slack's API is; https://slack-gov.com for GovSlack." },
 };
 static const struct config_key generic_keys[] = {
 	{ "webhook_url", CONFIG_SECRET, AT(generic.webhook_url), .flags = KEY_OF_GO | KEY_PLAIN_IS_FINE,
