@@ -19,6 +19,8 @@ struct slack_test {
 	struct loop_timer timer;         /* nobody presses */
 	char nonce[ID_SIZE], channel[60], ts[40];
 	bool is_good;                    /* what its end will be */
+	struct slack_press early;        /* pressed before we were told the message is there */
+	bool has_early;
 };
 
 static void finish(struct slack_test *t, bool is_good)
@@ -118,6 +120,7 @@ static void nobody_pressed(struct loop_timer *timer)
 		step(t, false, "no press of the button came within %d s: Interactivity of the app must be on, with the Request URL "
 			"https://.../callback/slack that leads to server.listen", PRESS_MS / 1000);
 	t->is_good = false;
+	t->nonce[0] = '\0';
 	update(t, "Aegis: nobody pressed the button of this test message.");
 }
 
@@ -126,8 +129,12 @@ bool channel_slack_pressed(struct channel *c, const struct slack_press *press)
 	struct slack_test *t = slack_of(c)->test;
 	struct voter v;
 
-	if (!t || strcmp(t->nonce, press->value) != 0 || !t->ts[0])
+	if (!t || !t->nonce[0] || strcmp(t->nonce, press->value) != 0)
 		return false;
+	t->early = *press;
+	t->has_early = true;
+	if (!t->ts[0])
+		return true;
 	loop_timer_clear(&t->timer);
 	t->nonce[0] = '\0';
 	if (voter_of_slack(c->broker->config, press->team, press->user, &v))
@@ -158,6 +165,8 @@ static void posted(struct slack_call *c)
 	}
 	step(t, true, "press its button within %d s", PRESS_MS / 1000);
 	loop_timer_set(t->slack->base.broker->loop, &t->timer, PRESS_MS);
+	if (t->has_early)
+		(void)channel_slack_pressed(&t->slack->base, &t->early);
 }
 
 static void authed(struct slack_call *c)
