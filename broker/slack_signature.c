@@ -1,4 +1,5 @@
 #include "broker/slack_signature.h"
+#include <stdio.h>
 #include "base/id.h"
 #include "data/secret.h"
 
@@ -6,6 +7,7 @@ void slack_signature_write(struct span secret, const char *timestamp, struct spa
 {
 	struct mac m;
 	uint8_t digest[32];
+	char hex[65];
 
 	mac_init(&m, secret);
 	mac_add(&m, "v0:", 3);
@@ -13,8 +15,8 @@ void slack_signature_write(struct span secret, const char *timestamp, struct spa
 	mac_add(&m, ":", 1);
 	mac_add(&m, body.at, body.len);
 	mac_done(&m, digest);
-	memcpy(out, "v0=", 3);
-	hex_encode(out + 3, digest, sizeof digest);
+	hex_encode(hex, digest, sizeof digest);
+	(void)snprintf(out, 68, "v0=%s", hex);
 }
 
 /* Seconds since 1970, nothing but digits. */

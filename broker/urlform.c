@@ -18,10 +18,10 @@ static int decode(struct span s, size_t *size)
 	if (s.at[0] != '%')
 		return s.at[0] ? (unsigned char)s.at[0] : -1;
 	*size = 3;
-	if (s.len < 3 || digit(s.at[1]) < 0 || digit(s.at[2]) < 0)
+	int high = s.len < 3 ? -1 : digit(s.at[1]), low = s.len < 3 ? -1 : digit(s.at[2]);
+	if (high < 0 || low < 0 || high + low == 0)
 		return -1;
-	int byte = digit(s.at[1]) << 4 | digit(s.at[2]);
-	return byte ? byte : -1;
+	return high * 16 + low;
 }
 
 static bool decode_all(struct span s, struct buf *out)
