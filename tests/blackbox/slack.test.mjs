@@ -57,7 +57,7 @@ describe('a bot in Slack asks, and people press', suite, () => {
     const shim = await open();
     const answer = shim.call('publish', {});
     const message = await slack.message();
-    slack.fail('views.open', { error: 'expired_trigger_id' });
+    slack.triggerLives = -1;
     await slack.press(callback, message, 'aegis_reject');
     assertRefused(await answer, CODE.approval, { reason: 'refused' });
     await slack.shows(message, 'Refused');

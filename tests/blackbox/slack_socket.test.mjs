@@ -1,7 +1,12 @@
 // Slack by Socket Mode: presses reach a broker that listens nowhere, however the connection behaves.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import https from 'node:https';
 import { describe, test } from 'node:test';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
+import { makePlace } from '../lib/place.mjs';
+import { run } from '../lib/process.mjs';
 import { suite } from '../lib/settings.mjs';
 import { assertInert, buttonOf, buttonsOf, saysOf } from '../lib/slack.mjs';
 import { slackPlace } from '../lib/slack_place.mjs';
@@ -157,6 +162,23 @@ describe('Slack by Socket Mode', suite, () => {
     for (const secret of [slack.appToken, slack.botToken]) assert.ok(!stdout.includes(secret));
   });
 
+  test('a certificate nobody vouches for is refused', async (t) => {
+    const place = makePlace(t);
+    const files = ['-keyout', `${place.dir}/key.pem`, '-out', `${place.dir}/crt.pem`];
+    const made = await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=x', '-addext', 'subjectAltName=IP:127.0.0.1', ...files]);
+    assert.equal(made.code, 0, made.stderr);
+    let upgrades = 0;
+    const server = https.createServer({ key: readFileSync(`${place.dir}/key.pem`), cert: readFileSync(`${place.dir}/crt.pem`) });
+    server.on('upgrade', (req, socket) => (upgrades++, socket.destroy()));
+    server.on('tlsClientError', () => {});
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => new Promise((resolve) => server.close(resolve)));
+    const { broker } = await socketPlace(t, { setup: (slack) => { slack.lineUrl = `https://127.0.0.1:${server.address().port}`; } });
+    await broker.said(/slack\.socket why="the server's TLS certificate is not trusted"/);
+    assert.equal(upgrades, 0);
+  });
+
   test('new rules: another token is another connection, none is none', async (t) => {
     const { slack, broker, place, rules } = await socketPlace(t);
     const first = await slack.line();
@@ -164,7 +186,7 @@ describe('Slack by Socket Mode', suite, () => {
     broker.kill('SIGHUP');
     await broker.said(/rules\.in_force .*generation=2/);
     assert.ok(slack.lines.includes(first));
-    place.writeRules(rules().replace('app_token: { env: SLACK_APP }', 'signing_secret: x').replace('server:', 'server:').concat('server: { listen: "127.0.0.1:0" }\n'));
+    place.writeRules(rules().replace('app_token: { env: SLACK_APP }', 'signing_secret: x').concat('server: { listen: "127.0.0.1:0" }\n'));
     broker.kill('SIGHUP');
     await settled(first.closed, 'the connection to be closed');
     assert.equal(slack.countOf('apps.connections.open'), 1);

@@ -14,7 +14,6 @@ export { assertInert, buttonOf, buttonsOf, saysOf, textsOf, titleOf } from './sl
 
 const no = (error) => ({ json: { ok: false, error } });
 const ok = (more = {}) => ({ json: { ok: true, ...more } });
-const TRIGGER_MS = 3000;
 
 export function sign(secret, timestamp, body) {
   return `v0=${createHmac('sha256', secret).update(`v0:${timestamp}:`).update(body).digest('hex')}`;
@@ -37,7 +36,7 @@ export class Slack {
       lines: [],                  // sockets of Socket Mode, oldest first
       tickets: new Set(),
       envelopes: new Map(),       // not acknowledged: id -> {envelope, resolve}
-      triggerLives: Infinity,     // the real one's are TRIGGER_MS; a busy machine takes its time
+      triggerLives: Infinity,     // ms; the real one's live for 3 s, a busy machine takes its time
       clock: 1700000000,
     });
     this.sockets = new Set();
@@ -297,7 +296,7 @@ export class Slack {
   giveTicket() {
     const ticket = randomBytes(12).toString('hex');
     this.tickets.add(ticket);
-    return ok({ url: `${this.url.replace('http', 'ws')}/link/?ticket=${ticket}&app_id=${this.app}` });
+    return ok({ url: `${(this.lineUrl ?? this.url).replace('http', 'ws')}/link/?ticket=${ticket}&app_id=${this.app}` });
   }
 
   upgrade(req, socket) {
