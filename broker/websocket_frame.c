@@ -199,7 +199,7 @@ static bool note_lines(struct span head, const char *accept, struct answer *a)
 enum websocket_reading websocket_answer_read(struct span bytes, const char *key, size_t *size, const char **why)
 {
 	static const char wanted[] = "HTTP/1.1 101";
-	const char *end = memmem(bytes.at, bytes.len, "\r\n\r\n", 4);
+	const char *end = bytes.at ? memmem(bytes.at, bytes.len, "\r\n\r\n", 4) : NULL;
 	char accept[WEBSOCKET_ACCEPT_SIZE];
 	struct answer a = { 0 };
 
