@@ -182,7 +182,7 @@ static void note(struct answer *a, struct span name, struct span value, const ch
 /* Each line of head, which ends with an empty one. False: one is no header. */
 static bool note_lines(struct span head, const char *accept, struct answer *a)
 {
-	while (head.len > 2) {
+	while (head.at && head.len > 2) {
 		const char *end = memmem(head.at, head.len, "\r\n", 2);
 		struct span line = { head.at, (size_t)(end - head.at) };
 		const char *colon = memchr(line.at, ':', line.len);
