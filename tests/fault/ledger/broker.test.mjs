@@ -5,6 +5,8 @@ import { describe, test } from 'node:test';
 import { Broker } from '../../lib/broker.mjs';
 import { seedOf } from '../../lib/random.mjs';
 import { HANG_MS, factor, suite } from '../../lib/settings.mjs';
+import { slackEnv } from '../../lib/slack.mjs';
+import { slackPlace } from '../../lib/slack_place.mjs';
 import { settled, until } from '../../lib/until.mjs';
 import { clock } from './clock.mjs';
 import { arm, noFailpoints, points } from './points.mjs';
@@ -103,13 +105,20 @@ async function dieAt(world, point) {
   assert.equal((await settled(victim.exited, `the death at ${point}${victim.lastWords()}`)).signal, 'SIGKILL');
 }
 
+/** A world where one call waits for a person's word, and no broker is there yet. */
+async function asking(t) {
+  const receiver = await startReceiver(t);
+  const world = await World.make(t, { rules: { approval: { tool: 'asked' } }, config: configOf(receiver) });
+  const client = await world.open();
+  const call = client.call('asked');
+  const [approval] = await until(async () => (await world.asked()).length === 1 && world.asked(), { what: 'the question', every: 50 });
+  return { world, receiver, call, approval };
+}
+
 describe('killed at each labelled place of a delivery', { ...suite, skip: noFailpoints }, () => {
   for (const id of ['MESSAGE_TAKEN', 'MESSAGE_ENDING', 'MESSAGE_ENDED', 'OUTBOX_TAKEN', 'OUTBOX_SENT', 'OUTBOX_ENDED', 'MESSAGES_RECOVERED']) {
     test(`at ${points[id]}: the next one tells what is to be told, under the same id`, async (t) => {
-      const receiver = await startReceiver(t);
-      const world = await World.make(t, { rules: { approval: { tool: 'asked' } }, config: configOf(receiver) });
-      const call = world.open().then((client) => client.call('asked'));
-      const [approval] = await until(async () => (await world.asked()).length === 1 && world.asked(), { what: 'the question', every: 50 });
+      const { world, receiver, call, approval } = await asking(t);
       if (id === 'MESSAGES_RECOVERED') await dieAt(world, points.MESSAGE_TAKEN);
       await dieAt(world, points[id]);
       const heir = await world.place.broker();
@@ -122,4 +131,67 @@ describe('killed at each labelled place of a delivery', { ...suite, skip: noFail
       world.assertKept(await world.over());
     });
   }
+
+  test(`at ${points.MESSAGES_OWED}: a decision whose telling is not on record is none, and is told when it is made again`, async (t) => {
+    const { world, receiver, call, approval } = await asking(t);
+    const broker = await world.place.broker();
+    await until(() => receiver.told.length === 1, { what: 'the request, told' });
+    world.ctlEnv = arm(points.MESSAGES_OWED);
+    assert.equal((await world.decide('approve', approval)).code, null, 'aegisctl dies of it');
+    world.ctlEnv = {};
+    assert.equal((await world.asked()).length, 1, 'it is undecided');
+    assert.equal((await world.decide('approve', approval)).code, 0);
+    assert.equal((await call).verdict, 'done');
+    await broker.end();
+    await tellTheRest(world, receiver);
+    await assertTold(world, receiver);
+    world.assertKept(await world.over());
+  });
+
+  test(`at ${points.MESSAGES_AGAIN}: what was given up can be told again`, async (t) => {
+    const { world, receiver, call, approval } = await asking(t);
+    receiver.status = 400;
+    const victim = await world.place.broker({ env: arm(points.MESSAGES_AGAIN) });
+    victim.signals.add('SIGKILL');
+    await victim.said(/ outbox\.dead /);
+    receiver.status = 200;
+    assert.notEqual((await world.ctl(['api', 'POST', '/api/v1/messages/again'])).code, 0, 'aegisctl has no answer');
+    assert.equal((await settled(victim.exited, 'its death')).signal, 'SIGKILL');
+    const heir = await world.place.broker();
+    const again = await world.ctl(['api', 'POST', '/api/v1/messages/again']);
+    assert.equal(again.code, 0, again.stderr);
+    await until(() => receiver.told.length === 1, { what: 'the request, told' });
+    await world.decide('approve', approval);
+    assert.equal((await call).verdict, 'done');
+    await heir.end();
+    await tellTheRest(world, receiver);
+    await assertTold(world, receiver);
+    world.assertKept(await world.over());
+  });
+
+  test(`at ${points.TOKEN_WRITTEN}: the token is there or not, and can be made`, async (t) => {
+    const world = await World.make(t);
+    await world.survivor();
+    world.ctlEnv = arm(points.TOKEN_WRITTEN);
+    assert.equal((await world.ctl(['token', 'create', 'ci', '--role', 'viewer'])).code, null, 'aegisctl dies of it');
+    world.ctlEnv = {};
+    const { code, stderr } = await world.ctl(['token', 'create', 'ci', '--role', 'viewer']);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual((await world.place.query('SELECT name, kind FROM token')), [{ name: 'ci', kind: 'api' }]);
+  });
+
+  test(`at ${points.CALLBACK_SEEN}: the same press again decides, once`, async (t) => {
+    const at = await slackPlace(t, { isStarted: false });
+    const victim = await at.place.broker({ env: { ...slackEnv(at.slack), ...arm(points.CALLBACK_SEEN) } });
+    victim.signals.add('SIGKILL');
+    const callback = `http://${(await victim.said(/doors\.open listen=(\S+)/))[1]}/callback/slack`;
+    const answer = (await at.open()).call('publish', { message: 'hello' });
+    const message = await at.slack.message();
+    await at.slack.press(callback, message, 'aegis_approve').catch(() => {});
+    assert.equal((await settled(victim.exited, 'its death')).signal, 'SIGKILL');
+    await at.start();
+    assert.equal((await at.slack.press(at.callback, message, 'aegis_approve')).status, 200);
+    assert.ok((await answer).result);
+    assert.equal(at.backend.callsOf('publish').length, 1);
+  });
 });
