@@ -251,7 +251,7 @@ static bool may_start(struct autostart *a)
 		return true;
 	if (!a->is_refused_said)
 		log_warn("broker.not_started", "this process is in a network or pid namespace of its own, or /proc hides whether it is: start "
-		         "aegis-broker outside of it");
+		         "aegis-broker outside of it, or by hand where it is a container");
 	a->is_refused_said = true;
 	return false;
 }

@@ -12,7 +12,13 @@ import { bin, suite } from '../lib/settings.mjs';
 import { openShim } from '../lib/shim.mjs';
 import { settled, until } from '../lib/until.mjs';
 
-const noProc = existsSync('/proc/self/fd') ? false : 'processes are looked at in /proc';
+/** In a container whose first process is our own user's a shim starts none: that is what a sandbox looks like from inside (base/sandbox.c). */
+function whyNot() {
+  if (!existsSync('/proc/self/fd')) return 'processes are looked at in /proc';
+  const isFirst = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
+  return isFirst || statSync('/proc/1').uid !== process.getuid() ? false : 'in a container of this user no shim starts a broker';
+}
+const noStart = whyNot();
 const logOf = (place) => path.join(place.state, 'broker.log');
 const quiet = { approval: 'channels: [notify], notify: { command: ["true"] }' };   // no desktop is bothered
 
@@ -45,7 +51,7 @@ const zombiesOf = (parent) => readdirSync('/proc').filter((name) => /^\d+$/.test
   }
 });
 
-describe('a broker that a shim has started', { ...suite, skip: noProc }, () => {
+describe('a broker that a shim has started', { ...suite, skip: noStart }, () => {
   it('has nothing of the shim: no descriptor, no terminal, no folder, no environment; and outlives it', async (t) => {
     const { place, person, open } = await autoPlace(t);
     const secret = path.join(place.dir, 'inherited');
