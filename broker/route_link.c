@@ -39,17 +39,27 @@ static bool is_previewer(const char *agent)
 
 /* ---- the query ---- */
 
-struct query { const char *id, *action, *token; bool is_wrong; };
+struct query { const char *id, *action, *token; };
 
+static const char **field_of(struct query *q, const char *name)
+{
+	if (strcmp(name, "id") == 0)
+		return &q->id;
+	if (strcmp(name, "action") == 0)
+		return &q->action;
+	return strcmp(name, "token") == 0 ? &q->token : NULL;
+}
+
+/* False: given twice, or without a value. */
 static bool take(void *arg, const char *name, const char *value)
 {
-	struct query *q = arg;
-	const char **field = strcmp(name, "id") == 0 ? &q->id : strcmp(name, "action") == 0 ? &q->action : strcmp(name, "token") == 0 ? &q->token : NULL;
+	const char **field = field_of(arg, name);
 
-	q->is_wrong |= field && (*field || !value);
-	if (field)
-		*field = value;
-	return !q->is_wrong;
+	if (!field)
+		return true;
+	bool is_first = !*field && value;
+	*field = value;
+	return is_first;
 }
 
 static bool read_query(struct request *r, struct query *q)

@@ -1,14 +1,17 @@
 // The approval page and the links: what they show is what would run, only a pressed button decides, and whoever comes late learns the truth.
 import assert from 'node:assert/strict';
 import os from 'node:os';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
 import { LINK, linkFacts, linkKeys, linkToken, tokenFor } from '../lib/links.mjs';
 import { Page, pagePlace } from '../lib/page.mjs';
-import { suite } from '../lib/settings.mjs';
+import { connectSdk1 } from '../lib/sdk1.mjs';
+import { bin, suite } from '../lib/settings.mjs';
 import { until } from '../lib/until.mjs';
+import { BASE, webhookPlace } from '../lib/webhook_place.mjs';
 
 const bound = { message: 'hello', to: ['a', 'b'] };
 
@@ -100,9 +103,10 @@ describe('the approval page', suite, () => {
 
   test('after its time it says that nothing was run', async (t) => {
     const at = await pagePlace(t, { approval: 'timeout: 2s' });
-    const { approval, url, answer } = await asked(at);
+    assertRefused(await (await at.open()).call('publish', bound), CODE.approval, { reason: 'expired' });
+    const [approval] = await at.person.list('--all');
+    const url = await at.pageUrl(approval);
     const form = { token: await tokenFor(at.place, LINK.form, approval.id), decision: 'approve' };
-    assertRefused(await answer, CODE.approval, { reason: 'expired' });
     const late = await Page.open(url, { method: 'POST', body: new URLSearchParams(form) });
     assert.equal(late.status, 410);
     assert.match(late.text, /has expired.*nothing was run; it cannot be decided any more/);
@@ -166,6 +170,49 @@ describe('the approval page', suite, () => {
     assert.equal(forced.status, 403);
     assert.equal(await stateOf(at, approval.id), 'PENDING');
     assert.equal((await page.press('reject')).status, 200);
+  });
+});
+
+describe('the whole way', suite, () => {
+  test('an SDK client asks, a message brings the link, a person presses, the call runs, and the receiver hears of it', async (t) => {
+    const at = await webhookPlace(t);
+    const client = await connectSdk1(new StdioClientTransport({ command: bin('aegis-shim'), args: [...at.place.options, '--agent', 'one'], env: at.place.env }));
+    try {
+      const answer = client.callTool({ name: 'publish', arguments: bound });
+      answer.catch(() => {});
+      const asking = await at.hook.event('approval_request');
+      assert.match(asking.approval_url, /^http:\/\/aegis\.test\/a\//);
+      const page = await Page.open(asking.approval_url.replace(BASE, at.origin));
+      assert.match(page.text, /one wants to call publish/);
+      assert.equal(at.backend.arrivals.filter((one) => one.method === 'tools/call').length, 0);
+      assert.equal((await page.press('approve')).status, 200);
+      assert.equal((await answer).isError ?? false, false);
+      assert.equal(at.backend.callsOf('publish').length, 1);
+      await at.hook.event('approval_executed');
+      assert.deepEqual(at.hook.names(asking.id), ['request', 'decided', 'executed']);
+      const later = await Page.open(asking.approval_url.replace(BASE, at.origin));
+      assert.match(later.text, /was approved by link \(page\) at .*it has been used; the call succeeded/);
+    } finally {
+      await client.close();
+    }
+  });
+
+  test('while the store cannot be asked nothing is decided, and the link stays good', async (t) => {
+    const at = await pagePlace(t, { mode: 'defer' });
+    const { approval, url } = await asked(at);
+    const page = await Page.open(url);
+    renameSync(at.place.db, `${at.place.db}.away`);
+    const refused = await page.press('approve');
+    assert.equal(refused.status, 503, refused.text);
+    assert.ok(Number(refused.headers.get('retry-after')) > 0);
+    assert.match(refused.text, /nothing (has changed|was decided)/);
+    renameSync(`${at.place.db}.away`, at.place.db);
+    const end = await until(async () => {
+      const now = await page.press('approve');
+      return now.status !== 503 && now;
+    });
+    assert.equal(end.status, 200, end.text);
+    assert.equal(await stateOf(at, approval.id), 'APPROVED');
   });
 });
 
@@ -354,7 +401,6 @@ describe('a link that decides by itself', suite, () => {
     const at = await pagePlace(t);
     const { approval } = await asked(at);
     const url = await at.linkUrl(approval, 'approve');
-    const { readFileSync } = await import('node:fs');
     at.place.writeRules(readFileSync(at.place.config, 'utf8').replace('callback_base_url', 'generic: { get_decides: false }, callback_base_url'));
     at.broker.kill('SIGHUP');
     await at.broker.said(/reload|rules/i);
