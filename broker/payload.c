@@ -40,7 +40,7 @@ static bool put_name(struct buf *out, const char *name)
 {
 	size_t n = 0;
 
-	for (; name[n] && n < 64; n++) {
+	for (; n < 64 && name[n]; n++) {
 		char c = name[n];
 		bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 		if (!buf_append_char(out, is_plain ? c : '?'))
