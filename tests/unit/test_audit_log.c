@@ -26,9 +26,10 @@ static void teardown(void)
 /* Newest first, as the store gives them. */
 static bool row(const char *kind, const char *call, const char *verdict, const char *body)
 {
-	struct audit_row r = { .seq = seq--, .call = call, .kind = kind, .agent = "ann", .backend = "shop", .tool = "buy", .verdict = verdict,
+	struct audit_row r = { .seq = seq, .call = call, .kind = kind, .agent = "ann", .backend = "shop", .tool = "buy", .verdict = verdict,
 		.body = body, .at_ms = 1700000000000 + (int64_t)seq };
 
+	seq--;
 	bool is_one = audit_log_take(audit, &r);
 	if (is_one)
 		audit_log_put(audit, &p);

@@ -65,8 +65,8 @@ START_TEST(it_says_who_asks_for_what)
 		"\"update_multi\":true", "\"enable_forward\":false", "\"template\":\"orange\"", "Aegis APR-7F3K: Approval needed: delete_repo",
 		"**Agent**\\nclaude", "**Client**\\nclaude&#45;code", "uid 1000 on box", "**Tool**\\ndelete&#95;repo", "**Backend**\\ngithub",
 		"**Rule**\\ndelete&#95;&#42;", "2023&#45;11&#45;14T22&#58;13&#58;20", "{\\\"name\\\":\\\"a/b\\\"}", "\"url\":\"https://aegis.example/a/T\"",
-		"\"value\":{\"id\":\"0123456789abcdef0123456789abcdef\",\"hash\":\"ab00000000000000000000000000000000000000000000000000000000000000\","
-		"\"action\":\"approve\"}",
+		("\"value\":{\"id\":\"0123456789abcdef0123456789abcdef\",\"hash\":\"ab00000000000000000000000000000000000000000000000000000000000000\","
+		 "\"action\":\"approve\"}"),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)

@@ -203,7 +203,7 @@ static bool see(void *arg, const struct message *m)
 
 static struct seen_message message(const char *channel)
 {
-	struct seen_message s = { .state = -1 };
+	struct seen_message s = { .state = (enum message_state)-1 };
 	struct message_filter f = { .approval = a.approval, .channel = channel };
 
 	ck_assert_int_eq(store_messages(kit.store, &f, see, &s), OK);
