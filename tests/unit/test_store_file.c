@@ -398,6 +398,26 @@ START_TEST(repair_leaves_a_sound_database_alone)
 }
 END_TEST
 
+START_TEST(repair_keeps_tokens_and_gives_no_event_number_twice)
+{
+	uint64_t seq = 0;
+
+	for (int i = 0; i < 300; i++)
+		ck_assert_int_eq(use(), COMMITTED);
+	kit_sql(&kit, "INSERT INTO token (id, hash, kind, name, role, created_at, created_by) VALUES ('t', x'01', 'api', 'ci', 'viewer', 1, 'me');"
+		      " INSERT INTO approval_event VALUES (41, 'x', 'asked', 1), (42, 'x', 'expired', 2)");
+	kit_close(&kit);
+	damage_page("SELECT rootpage FROM sqlite_schema WHERE name = 'limit_window'");
+	ck_assert_int_eq(repair(), OK);
+	kit_open(&kit);
+	ck_assert_int_eq(store_approval_event_last(kit.store, &seq), OK);
+	ck_assert_uint_eq(seq, 42);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM approval_event"), 1);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM token WHERE name = 'ci'"), 1);
+	buf_release(&lost);
+}
+END_TEST
+
 START_TEST(repair_of_nothing_says_so)
 {
 	CLEANUP(free_charp) char *folder = kit_path(&kit, "other");
@@ -529,6 +549,7 @@ static void add_machine_and_repair(TCase *t)
 	tcase_add_test(t, a_gate_that_was_replaced_is_left_for_the_new_one);
 	tcase_add_test(t, repair_leaves_a_sound_database_alone);
 	tcase_add_test(t, repair_of_nothing_says_so);
+	tcase_add_test(t, repair_keeps_tokens_and_gives_no_event_number_twice);
 	tcase_add_test(t, repair_of_a_missing_database_fills_every_limit_for_its_window);
 	tcase_add_test(t, repair_keeps_the_damaged_files_and_carries_over_what_can_be_read);
 	tcase_add_test(t, repair_carries_nothing_over_from_a_foreign_database);
