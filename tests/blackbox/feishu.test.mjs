@@ -55,7 +55,7 @@ describe('an app bot of Feishu', suite, () => {
   });
 
   test('tells that nobody decided in time', async (t) => {
-    const { feishu, open } = await feishuPlace(t, { approval: 'timeout: 8s' });
+    const { feishu, open } = await feishuPlace(t, { approval: 'timeout: 12s' });
     const shim = await open();
     const answer = shim.call('publish', bound);
     const message = await feishu.message(() => true);

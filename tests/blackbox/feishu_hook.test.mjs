@@ -48,7 +48,7 @@ describe('a custom bot of Feishu', suite, () => {
   });
 
   test('says once that it was refused, or that nobody decided', async (t) => {
-    const { feishu, open, person } = await hookPlace(t, { approval: 'timeout: 8s' });
+    const { feishu, open, person } = await hookPlace(t, { approval: 'timeout: 12s' });
     const shim = await open();
     const first = shim.call('publish', bound);
     await posted(feishu, 1);
