@@ -25,6 +25,7 @@ struct outbox;
 struct slack_socket;
 struct streams;
 struct counters;
+struct pending_list;
 
 struct broker {
 	struct options options;
@@ -48,6 +49,7 @@ struct broker {
 	struct outbox *outbox;               /* outbox.h */
 	struct slack_socket *slack_socket;   /* slack_socket.h */
 	struct streams *streams;             /* route_events.c */
+	struct pending_list *pending_list;   /* route_approvals.c */
 	struct counters *counters;           /* route_metrics.c */
 	struct housekeeping *housekeeping;   /* housekeeping.c */
 	struct idle_exit *idle_exit;         /* idle_exit.c */

@@ -19,3 +19,6 @@ route_fn route_page, route_page_decide;                                         
 route_fn route_link;                                                                 /* route_link.c */
 route_fn route_events;                                                               /* route_events.c */
 route_fn route_metrics;                                                              /* route_metrics.c */
+
+enum err pending_list_open(struct broker *b, struct problem *why);                   /* route_approvals.c: a row of broker_modules */
+void pending_list_close(struct broker *b);

@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 #include "broker/counters.h"
 #include "broker/doors.h"
+#include "broker/handlers.h"
 #include "broker/health.h"
 #include "broker/housekeeping.h"
 #include "broker/idle_exit.h"
@@ -18,6 +19,7 @@ const struct broker_module broker_modules[] = {
 	{ "outbox", outbox_open, outbox_rules_changed, outbox_look, outbox_is_busy, outbox_stop, outbox_close },
 	{ "slack", slack_socket_open, slack_socket_look, slack_socket_look, slack_socket_is_busy, slack_socket_stop, slack_socket_close },
 	{ "health", health_open, health_rules_changed, NULL, NULL, health_stop, health_close },
+	{ "pending_list", pending_list_open, NULL, NULL, NULL, NULL, pending_list_close },
 	{ "streams", streams_open, NULL, streams_look, NULL, streams_stop, streams_close },
 	{ "doors", doors_open, doors_rules_changed, NULL, doors_is_busy, doors_stop, doors_close },      /* last: its routes ask all others */
 	{ 0 },

@@ -5,7 +5,8 @@
 #include "broker/handlers.h"
 #include "broker/jsonput.h"
 
-#define MAX_BODY (64 * 1024 * 1024)
+#define MAX_BODY  (64 * 1024 * 1024)
+#define CACHED_US (1000 * 1000)
 
 static bool is_live(const struct approval *a)
 {
@@ -68,21 +69,57 @@ static bool list_one(void *arg, const struct approval *a)
 	return l->p.ok;
 }
 
-void route_approvals_pending(struct request *r)
+/* The text of the last answer: many ask again and again, and 2,000 of them are 2 MB. Every edge of an approval has an event with a number;
+ * how many wait for one, and whether its clock stands still, has none, and may be as old as CACHED_US. */
+struct pending_list { struct buf text; uint64_t newest; int64_t made_us; bool is_whole; };
+
+enum err pending_list_open(struct broker *b, struct problem *why)
+{
+	(void)why;
+	b->pending_list = xcalloc(1, sizeof(*b->pending_list));
+	buf_init(&b->pending_list->text, MAX_BODY);
+	return OK;
+}
+
+void pending_list_close(struct broker *b)
+{
+	if (b->pending_list)
+		buf_release(&b->pending_list->text);
+	free(b->pending_list);
+	b->pending_list = NULL;
+}
+
+static enum err write_pending(struct pending_list *c, struct store *s)
 {
 	const struct approval_filter f = { .is_live_only = true };
-	CLEANUP(buf_release) struct buf b = { 0 };
-	struct listing l = { jsonput_begin(&b), clock_wall_ms() };
-	struct store *s = request_store(r);
+	struct listing l = { jsonput_begin(&c->text), clock_wall_ms() };
 
-	if (!s)
-		return;
-	buf_init(&b, MAX_BODY);
+	buf_release(&c->text);                   /* a list that was long once needs not stay so large */
+	c->made_us = clock_mono_us();
 	put_open(&l.p, NULL, '[');
 	enum err e = store_approval_list(s, &f, list_one, &l);
 	put_close(&l.p, ']');
+	c->is_whole = e == OK && jsonput_end(&l.p);
+	return e == OK && !c->is_whole ? ERR_TOO_LARGE : e;
+}
+
+void route_approvals_pending(struct request *r)
+{
+	struct pending_list *c = r->broker->pending_list;
+	struct store *s = request_store(r);
+	uint64_t newest = 0;
+
+	if (!s)
+		return;
+	enum err e = store_approval_event_last(s, &newest);
+	bool is_fresh = c->is_whole && newest == c->newest && clock_mono_us() - c->made_us < CACHED_US;
+	c->newest = newest;
+	if (e == OK && !is_fresh)
+		e = write_pending(c, s);
 	if (e == OK)
-		reply_put(r, 200, &l.p);
+		reply_text(r, 200, "application/json", buf_span(&c->text));
+	else if (e == ERR_TOO_LARGE)
+		reply_error(r, 500, "the list is longer than an answer may be");
 	else
 		reply_err(r, e);
 }

@@ -100,6 +100,13 @@ function measureQueue(round) {
   return JSON.parse(execFileSync(program('bench_queue'), args.map(String), { encoding: 'utf8', timeout: 600_000, stdio: ['ignore', 'pipe', 'inherit'] }));
 }
 
+/** 2,000 undecided approvals, 200 streams, 10,000 requests. */
+function measureBroker(round) {
+  const folder = mkdtempSync(join(work, `broker-${round}-`));
+  return JSON.parse(execFileSync(program('bench_broker'), [join(build, 'bin', 'aegis-broker'), folder, String(Math.round(10_000 * scale))],
+    { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 20 }));
+}
+
 function fsyncUs() {
   mkdirSync(work, { recursive: true });
   const fd = openSync(join(work, 'fsync'), 'w');
@@ -157,6 +164,8 @@ async function runAll() {
       }
       say(`round ${round}/${rounds}: queue`);
       note('queue', measureQueue(round));
+      say(`round ${round}/${rounds}: broker`);
+      note('broker', measureBroker(round));
       note('fsync', fsyncUs());
     }
   } finally {
@@ -209,6 +218,8 @@ function budget(f) {
   ms('queue hand-over beyond the configured delay, p99', f.queue.delayed_p99_ms, 1);
   ms('queue hand-over after SIGKILL of the holder, p99', f.queue.killed_p99_ms, 5);
   rows.push(['32 waiters, of a core', `${f.queue.idle_32_percent.toFixed(3)} %`, '< 0.2 %', f.queue.idle_32_percent < 0.2]);
+  ms('broker: list of 2,000 pending, p99, under 200 streams', f.broker.list_p99_ms, 20);
+  rows.push(['broker: memory after 10,000 requests', `${f.broker.pss_mb.toFixed(1)} MB`, '< 40 MB', f.broker.pss_mb < 40]);
   rows.push(['exit after stdin closes', `${f['free.start.shim'].exit_ms.toFixed(1)} ms`, '<= 5 ms', f['free.start.shim'].exit_ms <= 5]);
   return rows;
 }
