@@ -272,8 +272,9 @@ int peer_main(int argc, char **argv)
 	peer_say("%u", store_number(k.store));
 	while (peer_next(line, sizeof(line))) {
 		struct pollfd wake = { .fd = store_wake_fd(k.store), .events = POLLIN };
-		peer_say("%s", poll(&wake, 1, KIT_PATIENCE_MS) == 1 ? "woken" : "nothing");
-		store_wake_drain(k.store);
+		bool is_woken = poll(&wake, 1, KIT_PATIENCE_MS) == 1;
+		store_wake_drain(k.store);       /* before it is said: the next may come at once */
+		peer_say("%s", is_woken ? "woken" : "nothing");
 	}
 	kit_close(&k);
 	return EXIT_SUCCESS;
