@@ -1,5 +1,4 @@
 #include "broker/audit_time.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,16 +14,24 @@ static bool read_fraction(const char **at, int64_t *ms)
 	return (*at)[-1] != '.';
 }
 
+/* Two digits; -1: they are none. */
+static int two_digits(const char *at)
+{
+	bool are_digits = at[0] >= '0' && at[0] <= '9' && at[1] >= '0' && at[1] <= '9';
+
+	return are_digits ? (at[0] - '0') * 10 + (at[1] - '0') : -1;
+}
+
+/* "Z", or how far ahead of UTC: "+01:00" */
 static bool read_zone(const char *at, int64_t *ms)
 {
-	int hours = 0, minutes = 0, n = 0;
-
 	if (strcmp(at, "Z") == 0)
 		return true;
-	if ((*at != '+' && *at != '-') || sscanf(at + 1, "%2d:%2d%n", &hours, &minutes, &n) != 2 || n != 5 || at[6] != '\0')
+	if ((*at != '+' && *at != '-') || strlen(at) != 6 || at[3] != ':')
 		return false;
+	int hours = two_digits(at + 1), minutes = two_digits(at + 4);
 	*ms -= (*at == '-' ? -1 : 1) * (hours * 60LL + minutes) * 60000;
-	return hours < 24 && minutes < 60;
+	return hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60;
 }
 
 bool audit_time_parse(const char *text, int64_t *out)
