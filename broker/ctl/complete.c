@@ -294,14 +294,12 @@ static void offer_plain(const struct line *l)
 {
 	bool is_command = l->row && l->row->takes[0] && strcmp(l->row->takes[0], "COMMAND") == 0;
 
-	if (!l->row && !l->half)
+	const char *first = is_command ? l->last : l->half;
+
+	if (is_command ? l->words_n == 0 : !l->row && !first)
 		offer_first_words(l);
-	else if (!l->row)
-		offer_second_words(l, l->half);
-	else if (is_command && l->words_n == 0)
-		offer_first_words(l);
-	else if (is_command && l->words_n == 1)
-		offer_second_words(l, l->last);
+	else if (is_command ? l->words_n == 1 : !l->row)
+		offer_second_words(l, first);
 	else if (l->words_n < (int)ARRAY_LEN(l->row->takes))
 		offer_values(l, l->row->takes[l->words_n]);
 }
