@@ -17,6 +17,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--peer") == 0)
 		return peer_main(argc - 2, argv + 2);
 
+	setenv("CK_DEFAULT_TIMEOUT", "240", 0); /* of one test, seconds; check's own 4 are too few for a busy machine. A hang, no more */
 	SRunner *runner = srunner_create(suite());
 
 	srunner_run_all(runner, CK_ENV);

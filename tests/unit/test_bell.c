@@ -59,7 +59,6 @@ Suite *suite(void)
 	Suite *s = suite_create("bell");
 	TCase *t = tcase_create("bell");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, it_is_silent_until_set);
 	tcase_add_test(t, now_is_now_and_lasts_until_it_is_set_again);

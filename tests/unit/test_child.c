@@ -296,7 +296,6 @@ Suite *suite(void)
 	Suite *s = suite_create("child");
 	TCase *t = tcase_create("child");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, bytes_pass_and_the_end_is_seen);
 	tcase_add_test(t, the_command_has_three_descriptors_and_a_clean_start);

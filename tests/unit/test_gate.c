@@ -560,7 +560,6 @@ Suite *suite(void)
 	Suite *s = suite_create("gate");
 	TCase *t = tcase_create("gate");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	ADD(t, who_comes_second_waits_until_the_first_has_left, nothing_is_lost_between_many_that_hurry,
 		a_newcomer_does_not_push_in_and_one_stopped_in_line_holds_up_nobody, a_dead_holder_is_followed_at_once_and_seen_dead);

@@ -431,7 +431,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("http");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, an_answer_comes_whole_and_in_order);
 	tcase_add_test(t, a_body_can_be_collected);
 	tcase_add_test(t, a_connection_is_used_again);

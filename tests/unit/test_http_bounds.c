@@ -374,7 +374,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("http_bounds");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, endless_headers_are_cut);
 	tcase_add_test(t, a_collected_body_stops_at_its_cap);
 	tcase_add_test(t, a_held_body_waits_in_the_network_and_loses_nothing);

@@ -538,7 +538,6 @@ Suite *suite(void)
 	Suite *s = suite_create("httpd");
 	TCase *t = tcase_create("httpd");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_request_comes_whole_and_is_answered);
 	tcase_add_loop_test(t, a_request_that_two_readers_could_read_differently_is_refused_and_never_handled, 0, ARRAY_LEN(probes));

@@ -296,7 +296,6 @@ Suite *suite(void)
 	Suite *s = suite_create("links");
 	TCase *t = tcase_create("links");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, urls_are_the_page_and_the_callback_of_the_predecessor);
 	tcase_add_test(t, without_a_base_or_a_listener_there_are_no_links);

@@ -566,7 +566,6 @@ Suite *suite(void)
 	Suite *s = suite_create("outbox");
 	TCase *t = tcase_create("outbox");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, each_event_is_told_once_in_order);
 	tcase_add_test(t, events_that_piled_up_are_told_one_by_one);

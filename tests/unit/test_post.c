@@ -227,7 +227,6 @@ Suite *suite(void)
 	Suite *s = suite_create("post");
 	TCase *t = tcase_create("post");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_answer_comes_whole);
 	tcase_add_test(t, it_may_be_started_again);

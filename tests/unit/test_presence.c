@@ -281,7 +281,6 @@ Suite *suite(void)
 	Suite *s = suite_create("presence");
 	TCase *t = tcase_create("presence");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, who_holds_its_byte_is_alive_and_its_process_known);
 	tcase_add_test(t, a_byte_is_free_when_its_process_is_dead);

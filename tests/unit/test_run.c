@@ -119,7 +119,6 @@ Suite *suite(void)
 	Suite *s = suite_create("run");
 	TCase *t = tcase_create("run");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, stdout_and_exit_code_are_taken);
 	tcase_add_test(t, a_signal_is_no_exit_code);

@@ -128,7 +128,6 @@ Suite *suite(void)
 	Suite *s = suite_create("runner");
 	TCase *t = tcase_create("runner");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_program_reads_its_input_to_the_end);
 	tcase_add_test(t, the_first_line_of_its_stderr_is_kept_and_made_plain);

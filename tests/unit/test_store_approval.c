@@ -443,7 +443,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("approvals");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_call_asks_and_holds_in_one);
 	tcase_add_test(t, an_identical_call_attaches_under_the_same_hold);
 	tcase_add_test(t, only_exactly_this_call_attaches);

@@ -316,7 +316,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("race");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 300);
 	tcase_add_test(t, whatever_is_raced_each_ends_once_and_its_votes_agree);
 	tcase_add_test(t, deciders_that_are_killed_leave_nothing_half_done);
 	tcase_add_test(t, who_dies_waiting_lets_go_and_the_approval_lives_on);

@@ -156,7 +156,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("audit");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, each_filter_finds_its_rows);
 	tcase_add_test(t, rows_between_two_numbers_are_found_from_either_end);
 	tcase_add_test(t, a_long_look_goes_in_stretches_and_misses_nothing);

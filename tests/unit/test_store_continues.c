@@ -127,7 +127,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("continues");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, both_are_one_use);
 	tcase_add_test(t, the_use_is_as_young_as_the_rest);
 	tcase_add_test(t, a_use_that_left_its_window_is_admitted_anew);

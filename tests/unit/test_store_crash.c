@@ -265,7 +265,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("crash");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 240);
 	tcase_add_test(t, a_power_failure_at_any_moment_takes_nothing_that_was_promised);
 	tcase_add_test(t, what_was_not_synced_is_lost_in_these_images);
 	suite_add_tcase(s, t);

@@ -327,7 +327,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("events");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, asking_is_an_event_and_a_copy_for_each_channel);
 	tcase_add_test(t, each_edge_is_an_event_and_the_end_of_the_call_too);
 	tcase_add_test(t, an_approval_says_what_became_of_its_call);

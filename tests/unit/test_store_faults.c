@@ -342,7 +342,6 @@ Suite *suite(void)
 	int n = (int)ARRAY_LEN(faults);
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, a_failing_disk_refuses_calls_and_loses_no_outcome, 0, n);
 	tcase_add_loop_test(t, a_failing_disk_at_a_checkpoint_harms_nothing, 0, n);
 	tcase_add_loop_test(

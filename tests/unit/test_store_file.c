@@ -563,7 +563,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("file");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	add_first_and_missing(t);
 	add_replaced_and_damaged(t);
 	add_machine_and_repair(t);

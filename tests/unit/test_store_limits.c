@@ -566,7 +566,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("limits");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	add_windows(t);
 	add_stamps(t);
 	add_holds_and_answers(t);

@@ -355,7 +355,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("messages");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_new_event_makes_every_copy_due_that_was_told);
 	tcase_add_test(t, an_event_that_comes_while_a_copy_is_being_sent_is_not_lost);
 	tcase_add_test(t, one_attempt_at_a_time);

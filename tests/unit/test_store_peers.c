@@ -357,7 +357,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("peers");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_dead_owner_frees_its_hold);
 	tcase_add_test(t, who_looks_at_limits_sees_no_hold_of_a_dead_owner);
 	tcase_add_test(t, a_stopped_owner_keeps_its_hold);

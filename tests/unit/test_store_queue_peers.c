@@ -360,7 +360,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("peers");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 180);
 	tcase_add_test(t, a_dead_waiter_is_nobody_at_once);
 	tcase_add_test(t, a_death_in_flight_frees_the_slot_after_a_delay_drawn_then);
 	tcase_add_test(t, the_parked_place_of_a_dead_process_is_gone);

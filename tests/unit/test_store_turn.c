@@ -468,7 +468,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("turn");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	add_commit(t);
 	add_turns(t);
 	suite_add_tcase(s, t);

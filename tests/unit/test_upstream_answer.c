@@ -418,7 +418,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("upstream_answer");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, what_streams_before_the_answer_arrives_at_once);
 	tcase_add_test(t, a_stream_that_stays_open_after_the_answer_is_let_go);
 	tcase_add_test(t, a_connection_is_used_again_after_a_stream);

@@ -332,7 +332,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("upstream_http");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_request_is_answered_with_the_backends_bytes);
 	tcase_add_test(t, session_and_version_are_sent_after_initialize_only);
 	tcase_add_test(t, a_session_id_that_is_not_visible_ascii_is_not_used_and_not_logged);

@@ -259,7 +259,6 @@ Suite *suite(void)
 	Suite *s = suite_create("upstream_restart");
 	TCase *t = tcase_create("upstream_restart");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, stdio_setup, stdio_teardown);
 	tcase_add_test(t, a_new_child_takes_the_session_up_before_anything_else);
 	tcase_add_test(t, an_open_session_is_taken_up_unasked);

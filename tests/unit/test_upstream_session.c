@@ -414,7 +414,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("upstream_session");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, nothing_overtakes_initialize_and_initialized);
 	tcase_add_test(t, what_waits_for_initialize_can_be_cancelled);
 	tcase_add_loop_test(t, a_forgotten_session_is_opened_anew_for_the_next, 0, 2);

@@ -355,7 +355,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("upstream_sse");
 
 	tcase_add_checked_fixture(t, sse_setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, it_is_found_out_by_what_initialize_is_answered, 0, 3);
 	tcase_add_loop_test(t, what_is_configured_is_not_found_out, 0, 2);
 	tcase_add_test(t, a_page_that_is_no_mcp_server_keeps_its_own_answer);

@@ -412,7 +412,6 @@ Suite *suite(void)
 	Suite *s = suite_create("upstream_stdio");
 	TCase *t = tcase_create("upstream_stdio");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, stdio_setup, stdio_teardown);
 	tcase_add_test(t, a_request_is_answered);
 	tcase_add_test(t, a_notification_is_accepted_when_it_is_written);

@@ -364,7 +364,6 @@ Suite *suite(void)
 	TCase *t = tcase_create("upstream_stream");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_stream_follows_initialized);
 	tcase_add_test(t, a_stream_leaves_the_warm_connection_to_the_calls);
 	tcase_add_test(t, no_stream_before_initialized);

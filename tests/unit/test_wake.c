@@ -117,7 +117,6 @@ Suite *suite(void)
 	Suite *s = suite_create("wake");
 	TCase *t = tcase_create("wake");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, only_who_is_meant_is_woken);
 	tcase_add_test(t, drained_it_sleeps_until_woken_again);

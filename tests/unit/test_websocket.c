@@ -269,7 +269,6 @@ Suite *suite(void)
 	Suite *s = suite_create("websocket");
 	TCase *t = tcase_create("websocket");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_conversation);
 	tcase_add_test(t, long_messages_arrive_whole);
 	tcase_add_loop_test(t, a_server_that_breaks_the_protocol_is_left, 0, 6);
