@@ -13,10 +13,11 @@ bool jsonput_end(struct jsonput *p)
 	return p->ok;
 }
 
+/* Keys are our own words. */
 static void put_key(struct jsonput *p, const char *key)
 {
 	p->ok = p->ok && (!p->has_member || buf_append_char(p->b, ',')) &&
-	        (!key || (json_quote(p->b, span_of(key)) && buf_append_char(p->b, ':')));
+	        (!key || (buf_append_char(p->b, '"') && buf_append_text(p->b, key) && buf_append(p->b, "\":", 2)));
 	p->has_member = true;
 }
 
@@ -44,12 +45,25 @@ void put_null(struct jsonput *p, const char *key)
 	put_json(p, key, SPAN("null"));
 }
 
+/* Nothing in it could hide: most text, and it need not be looked through twice. */
+static bool is_ascii(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.at[i] < 0x20 || (unsigned char)text.at[i] >= 0x7f)
+			return false;
+	return true;
+}
+
 void put_span(struct jsonput *p, const char *key, struct span text)
 {
 	CLEANUP(buf_release) struct buf quoted = { 0 };
 
-	buf_init(&quoted, 6 * text.len + 2);
 	put_key(p, key);
+	if (is_ascii(text)) {
+		p->ok = p->ok && json_quote(p->b, text);
+		return;
+	}
+	buf_init(&quoted, 6 * text.len + 2);
 	p->ok = p->ok && json_quote(&quoted, text) && term_json(p->b, buf_span(&quoted));
 }
 
