@@ -1,6 +1,7 @@
 /* reply - how a handler answers (routes.h). */
 #include <json-c/json.h>
 #include <stdio.h>
+#include "base/xalloc.h"
 #include "broker/counters.h"
 #include "broker/jsonput.h"
 #include "broker/routes.h"
@@ -19,8 +20,9 @@ void reply_json(struct request *r, unsigned status, struct json_object *o)
 {
 	size_t n = 0;
 	const char *text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
+	CLEANUP(free_charp) char *line = xasprintf("%.*s\n", (int)n, text);
 
-	reply(r, &(struct httpd_answer){ .status = status, .type = "application/json", .body = { text, n } });
+	reply_text(r, status, "application/json", span_of(line));
 	json_object_put(o);
 }
 

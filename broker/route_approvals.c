@@ -99,7 +99,7 @@ static enum err write_pending(struct pending_list *c, struct store *s)
 	put_open(&l.p, NULL, '[');
 	enum err e = store_approval_list(s, &f, list_one, &l);
 	put_close(&l.p, ']');
-	c->is_whole = e == OK && jsonput_end(&l.p);
+	c->is_whole = e == OK && jsonput_end(&l.p) && buf_append_char(&c->text, '\n');
 	return e == OK && !c->is_whole ? ERR_TOO_LARGE : e;
 }
 

@@ -127,7 +127,7 @@ void route_channel_test(struct request *r)
 
 	outbox_channels(r->broker->outbox, match, &w);
 	if (!w.is_there) {
-		reply_error(r, 404, "no channel of this name is configured; GET /api/v1/channels names them");
+		reply_error(r, 404, "no channel of this name is configured; aegisctl channel list names them");
 	} else if (!w.is_open) {
 		reply_error(r, 409, "%s", w.why);
 	} else {

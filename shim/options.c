@@ -7,7 +7,7 @@ static const char HELP[] =
 	"usage: aegis-shim --agent NAME [options] [-- COMMAND [ARGUMENT]...]\n"
 	"\n"
 	"The stdio MCP server of one agent: every tools/call goes to the real backend only through the rules.\n"
-	"Start it from the MCP client's configuration; `aegisctl setup` writes the entry.\n"
+	"Start it from the MCP client's configuration: command aegis-shim, args [\"--agent\", \"NAME\"].\n"
 	"\n"
 	"  --agent NAME      which agent of the rules this is (required)\n"
 	"  --backend NAME    only this backend; without it all that the agent may use, as one server\n"

@@ -114,7 +114,7 @@ static struct acl_subject subject(const struct part *p)
 static enum request_verdict refuse_store(struct refusal *r, const char *why)
 {
 	refusal_set(r, REFUSED_STORE, "the audit cannot be kept: %.300s. No resource or prompt is let through until an operator has helped "
-	            "(`aegisctl doctor` says more). The request was not executed.", why);
+	            "(`aegisctl status` says more). The request was not executed.", why);
 	return REQUEST_REFUSED;
 }
 

@@ -18,7 +18,7 @@ static enum ctl_exit say_unheard(const struct ctl *c, enum err e, const struct p
 {
 	ctl_say("%s", why->text);
 	if (e == ERR_NOT_FOUND)
-		ctl_say("only a running broker sends messages; start it: aegis-broker%s%s%s%s &", c->config ? " --config " : "",
+		ctl_say("only a running broker knows and sends (aegisctl status shows what waits); start it: aegis-broker%s%s%s%s &", c->config ? " --config " : "",
 			c->config ? c->config : "", c->state_dir ? " --state-dir " : "", c->state_dir ? c->state_dir : "");
 	return CTL_BROKEN;
 }

@@ -168,9 +168,11 @@ static enum ctl_exit create(const char *path, struct span text)
 	return number ? fail(path, strerror(number)) : CTL_OK;
 }
 
+/* FILE and --config FILE say the same here. */
 static enum ctl_exit init_file(const struct ctl *c, struct span text)
 {
-	CLEANUP(free_charp) char *path = c->words_n > 0 ? xstrdup(c->words[0]) : usual_path();
+	const char *given = c->words_n > 0 ? c->words[0] : c->config;
+	CLEANUP(free_charp) char *path = given ? xstrdup(given) : usual_path();
 
 	if (!path) {
 		ctl_say("no folder for the file could be made; give a FILE, or - for stdout");
@@ -179,8 +181,8 @@ static enum ctl_exit init_file(const struct ctl *c, struct span text)
 	enum ctl_exit code = create(path, text);
 	CLEANUP(free_charp) char *shown = term_text(path);
 	if (code == CTL_OK)
-		printf("%s: written; set the url of your backend in it, then: aegisctl config check\n",
-			shown);
+		printf("%s: written; set the url of your backend in it, then: aegisctl config check%s%s\n", shown,
+			given ? " " : "", given ? shown : "");
 	return code;
 }
 

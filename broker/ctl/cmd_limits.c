@@ -208,6 +208,8 @@ static enum ctl_exit draw(void *arg, FILE *text, FILE *gist)
 	print_gist(&look, gist);
 	if (v->ctl->is_json)
 		code = print_json(&look, ctl_value(v->ctl, "watch"), text);
+	else if (look.claims.n == 0)
+		fputs(v->agent ? "no rate limit counts for this agent\n" : "the rules have no rate limit\n", text);
 	else
 		print_table(&look, text);
 	return code;

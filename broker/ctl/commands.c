@@ -219,8 +219,8 @@ const struct command commands[] = {
 	{ .name = "config init",
 	  .synopsis = "[FILE|-]",
 	  .help = "write a commented example to start from",
-	  .details = "Without FILE: where your own rules are looked for. - prints it. A file that is there is never replaced\n"
-		     "(exit code 1).",
+	  .details = "Without FILE (or --config FILE): where your own rules are looked for. - prints it. A file that is there is\n"
+		     "never replaced (exit code 1).",
 	  .words_max = 1,
 	  .takes = { "FILE" },
 	  .run = cmd_config_init },

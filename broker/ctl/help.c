@@ -1,15 +1,17 @@
 /* help - what aegisctl says of itself, made from the table of commands. */
 #include <stdarg.h>
+#include "base/buf.h"
 #include "broker/ctl/commands.h"
+#include "broker/ctl/term.h"
 
 static const char exit_codes[] =
 	"Exit codes:\n"
 	"  0  done; call: executed with a good answer\n"
 	"  1  call: executed, the tool answered with an error; else: what was asked for is not so\n"
 	"  2  usage\n"
-	"  3  call: refused by a rule (-32001)\n"
+	"  3  call: refused by a rule (-32001); else: you may not\n"
 	"  4  call: refused by a rate limit (-32002)\n"
-	"  5  call: waits for approval or queue (-32003, -32004)\n"
+	"  5  call: waits for approval or queue (-32003, -32004); approve: others must agree too\n"
 	"  6  call: backend unreachable (-32005) or outcome unknown (-32006)\n"
 	"  7  configuration, state folder or Aegis itself\n";
 
@@ -55,8 +57,9 @@ static void print_command(FILE *to, const struct command *row)
 	fputs("\nOptions:\n", to);
 	print_options(to, row->options);
 	print_options(to, ctl_common);
-	fputs("\nExit codes: 0 done; 1 what was asked for is not so; 2 usage; 7 rules, state folder or Aegis itself.\n"
-	      "More of them: aegisctl --help\n", to);
+	if (!row->details || !strstr(row->details, "xit code"))
+		fputs("\nExit codes: 0 done; 1 what was asked for is not so; 2 usage; 7 rules, state folder or Aegis itself.\n", to);
+	fputs("\nAll exit codes: aegisctl --help\n", to);
 }
 
 void ctl_print_help(FILE *to, const struct ctl *c)
@@ -65,6 +68,24 @@ void ctl_print_help(FILE *to, const struct ctl *c)
 		print_command(to, c->command);
 	else
 		print_overview(to, c->half);
+}
+
+/* For programs: the rows of the table that were asked for. */
+static void print_json(const struct ctl *about)
+{
+	size_t n = 0;
+
+	fputs("[", stdout);
+	for (const struct command *row = commands; row->name; row++) {
+		if (about->command ? row != about->command : about->half && !ctl_begins_with(row, span_of(about->half)))
+			continue;
+		struct buf b CLEANUP(buf_release);
+		buf_init(&b, 64u * 1024);
+		if (buf_append_text(&b, "{\"name\":") && term_quote(&b, row->name) && buf_append_text(&b, ",\"synopsis\":") &&
+		    term_quote(&b, row->synopsis) && buf_append_text(&b, ",\"help\":") && term_quote(&b, row->help) && buf_append_char(&b, '}'))
+			printf("%s\n%s", n++ ? "," : "", b.data);
+	}
+	fputs("\n]\n", stdout);
 }
 
 enum ctl_exit cmd_help(const struct ctl *c)
@@ -79,7 +100,10 @@ enum ctl_exit cmd_help(const struct ctl *c)
 		if (!about.command && !wants_more)
 			return CTL_USAGE;
 	}
-	ctl_print_help(stdout, &about);
+	if (c->is_json)
+		print_json(&about);
+	else
+		ctl_print_help(stdout, &about);
 	return CTL_OK;
 }
 

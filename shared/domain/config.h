@@ -158,7 +158,7 @@ void config_free(struct config *c);
 
 /* Where the rules come from (DESIGN.md section 1): /etc/aegis/aegis.yaml alone when it says "mode: enforced"; else given (--config),
  * $AEGIS_CONFIG, $XDG_CONFIG_HOME/aegis/aegis.yaml, /etc/aegis/aegis.yaml. *out owned. ERR_NOT_FOUND: why names the places and
- * `aegisctl setup`; ERR_INVALID: given, or $AEGIS_CONFIG, beside an enforced file (one that cannot be read or understood counts as
+ * `aegisctl config init`; ERR_INVALID: given, or $AEGIS_CONFIG, beside an enforced file (one that cannot be read or understood counts as
  * enforced). OK with a text in why: a user's own file is not used, and that is worth a line in the log. */
 MUST_USE enum err config_find(const char *given, char **out, struct problem *why);
 

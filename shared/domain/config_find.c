@@ -105,7 +105,7 @@ enum err config_find_beside(
 	if (*out)
 		return OK;
 	problem_set(why,
-		"there is no configuration: neither %s nor %s exists; `aegisctl setup` or `aegisctl config init` writes one",
+		"there is no configuration: neither %s nor %s exists; `aegisctl config init` writes a first one",
 		own ? own : "$XDG_CONFIG_HOME/aegis/aegis.yaml", system_path);
 	return ERR_NOT_FOUND;
 }

@@ -56,7 +56,7 @@ static void load_tree(struct config *c, const struct yaml_node *root, struct con
 
 	if (!root)
 		remark(report, true,
-			"the file is empty; `aegisctl setup` or `aegisctl config init` writes one");
+			"the file is empty; `aegisctl config init -` prints one to start from");
 	else if (loader_wants_map(&l, &at, "keys such as backends: and agents:"))
 		loader_table(&l, &at, &config_root, c);
 	check_mode(&l, &at);

@@ -55,7 +55,7 @@ static const struct config_key backend_keys[] = {
 	  .fallback = "10s", .flags = KEY_OF_URL,
 	  .doc = "Longest time until a connection stands." },
 	{ "health_url", CONFIG_STRING, AT(health_url), .form = FORM_URL, GO,
-	  .doc = "Asked by /health and by aegisctl doctor only." },
+	  .doc = "Asked by the broker's /health only." },
 	{ "ca_file", CONFIG_STRING, AT(ca_file), .form = FORM_PATH, .flags = KEY_OF_URL,
 	  .doc = "Certificates to trust instead of the system's." },
 	{ "proxy", CONFIG_STRING, AT(proxy), .form = FORM_PROXY, .flags = KEY_OF_URL,

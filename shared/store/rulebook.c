@@ -27,7 +27,7 @@ enum err rulebook_find(const char *given, struct rulebook_found *out)
 	enum err e = config_find(given, &path, &out->why);
 	if (e != OK) {
 		if (!out->why.text[0])
-			problem_set(&out->why, "no rules were found; run `aegisctl setup`");
+			problem_set(&out->why, "no rules were found; `aegisctl config init` writes a first file");
 		return e;
 	}
 	if (out->why.text[0])
@@ -38,7 +38,7 @@ enum err rulebook_find(const char *given, struct rulebook_found *out)
 	if (e == ERR_INVALID && config_report_errors(&out->report) == 0)
 		problem_set(&out->why, "the rules cannot be used");
 	else if (e != OK && e != ERR_INVALID)
-		problem_set(&out->why, "%s: %s; `aegisctl setup` writes one", path, err_text(e));
+		problem_set(&out->why, "%s: %s; `aegisctl config init` writes a first one", path, err_text(e));
 	return e;
 }
 

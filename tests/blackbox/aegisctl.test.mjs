@@ -13,6 +13,14 @@ import { settled, until } from '../lib/until.mjs';
 
 const EXIT = { ok: 0, failed: 1, usage: 2, denied: 3, limited: 4, unreachable: 6, broken: 7 };
 
+/* The texts that people read: programs, READMEs, scripts. */
+function sources() {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile() && /\.(c|h|md|sh)$/.test(one.name))
+    .map((one) => path.join(one.parentPath ?? one.path, one.name))
+    .filter((file) => /^(README\.md|(shim|shared|broker|contrib|packaging)\/)/.test(path.relative(root, file)));
+}
+
 async function settle(t, { rules, ...backendOptions } = {}) {
   const backend = await startBackend(t, backendOptions);
   return { backend, place: makePlace(t, simpleRules(backend.url, rules)) };
@@ -199,7 +207,22 @@ describe('aegisctl', suite, () => {
     const help = await ctl('help', 'call');
     assert.match(help.stdout, /^usage: aegisctl call AGENT /);
     assert.equal((await ctl('call', '--help')).stdout, help.stdout);
+    assert.deepEqual(JSON.parse((await ctl('help', 'call', '--json')).stdout).map((row) => row.name), ['call']);
+    assert.ok(JSON.parse((await ctl('help', '--json')).stdout).length > 20);
     assert.match((await ctl('--version')).stdout, /^aegisctl \d+\.\d+\.\d+\n$/);
+  });
+
+  test('every command that a text of ours names exists', async (t) => {
+    const { place } = await settle(t);
+    const known = JSON.parse((await ends(place, EXIT.ok, ['help', '--json'])).stdout).map((row) => row.name);
+    const families = new Set(known.map((name) => name.split(' ')[0]));
+    for (const file of sources()) {
+      for (const [, first, second] of readFileSync(file, 'utf8').matchAll(/`aegisctl ([a-z]+)(?: ([a-z]+))?/g)) {
+        assert.ok(families.has(first), `${file}: aegisctl ${first}`);
+        if (!known.includes(first) && second)
+          assert.ok(known.includes(`${first} ${second}`), `${file}: aegisctl ${first} ${second}`);
+      }
+    }
   });
 
   test('rules that are bad or missing: said with their place, exit 7', async (t) => {

@@ -68,7 +68,7 @@ describe('the broker as a process', suite, () => {
     const place = makePlace(t);
     const broker = new Broker(place, { args: [] });
     assert.deepEqual(await settled(broker.exited, 'its end'), { code: 78, signal: null });
-    assert.match(broker.stderr, /aegisctl setup/);
+    assert.match(broker.stderr, /aegisctl config init/);
   });
 
   it('tells its options and its version, and refuses what it does not know', async () => {

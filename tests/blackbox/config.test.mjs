@@ -48,7 +48,7 @@ describe('aegisctl config', suite, () => {
     const { code, stdout, stderr } = await config(place, ['check']);
     assert.equal(code, BROKEN);
     assert.equal(stdout, '');
-    assert.match(stderr, /aegisctl setup/);
+    assert.match(stderr, /aegisctl config init/);
   });
 
   test('check: the name of a file cannot play tricks on the terminal', async (t) => {
@@ -115,6 +115,15 @@ describe('aegisctl config', suite, () => {
     assert.equal(statSync(path.dirname(file)).mode & 0o777, 0o700);
     assert.match(await printed(place, ['check']), /: ok, 1 backend, 1 agent\n$/);
     assert.equal(await printed(place, ['init', '-']), readFileSync(file, 'utf8'));
+  });
+
+  test('init: --config FILE is where it writes, and what it then says to check', async (t) => {
+    const place = makePlace(t);
+    const file = path.join(place.dir, 'mine.yaml');
+    const said = await printed(place, ['init', '--config', file]);
+    assert.ok(said.endsWith(`aegisctl config check ${file}\n`), said);
+    assert.match(await printed(place, ['check', file]), /: ok, 1 backend, 1 agent\n$/);
+    assert.ok(!existsSync(path.join(place.home, '.config/aegis/aegis.yaml')));
   });
 
   test('init: never replaces a file, also when two start at once', async (t) => {

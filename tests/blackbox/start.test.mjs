@@ -44,13 +44,13 @@ describe('start', suite, () => {
     });
   }
 
-  test('no rules anywhere: initialize is answered with a sentence that names aegisctl setup, exit 78', async (t) => {
+  test('no rules anywhere: initialize is answered with a sentence that names aegisctl config init, exit 78', async (t) => {
     const place = makePlace(t);
     const shim = startShim(place, { args: ['--agent', 'one', '--state-dir', place.state] });
     const answer = await shim.initialize();
-    assert.match(answer.error.message, /aegisctl setup/);
+    assert.match(answer.error.message, /aegisctl config init/);
     assert.equal((await shim.end()).code, EX_CONFIG);
-    assert.match(shim.stderr, /aegisctl setup/);
+    assert.match(shim.stderr, /aegisctl config init/);
   });
 
   test('rules with errors: the sentence to the client, every error with file:line:col to stderr, exit 78', async (t) => {

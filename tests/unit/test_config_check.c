@@ -10,7 +10,7 @@ static const struct {
 	const char *text, *says;
 } cases[] = {
 	/* structure */
-	{ "", "f: error: the file is empty; `aegisctl setup` or `aegisctl config init` writes one\n" },
+	{ "", "f: error: the file is empty; `aegisctl config init -` prints one to start from\n" },
 	{ "- a\n", "f:1:1: error: expected keys such as backends: and agents:\n" },
 	{ "just text\n", "f:1:1: error: expected keys such as backends: and agents:\n" },
 	{ "agents: {}\n", "f:1:1: error: backends: is missing\n" },

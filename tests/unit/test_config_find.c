@@ -83,7 +83,7 @@ END_TEST
 
 START_TEST(no_file_at_all_names_the_places_and_setup)
 {
-	CLEANUP(free_charp) char *expected = xasprintf("there is no configuration: neither %s nor %s exists; `aegisctl setup` or `aegisctl config init` writes one",
+	CLEANUP(free_charp) char *expected = xasprintf("there is no configuration: neither %s nor %s exists; `aegisctl config init` writes a first one",
 		user_path, system_path);
 
 	ck_assert_int_eq(find(NULL), ERR_NOT_FOUND);
