@@ -152,8 +152,27 @@ static void check_slack(struct loader *l, const struct place *at, const struct c
 		loader_error(l, &bot, "the bot needs channel: the id of the channel it writes to");
 	if (a->slack.bot_token.source && facts.is_http && !facts.is_encrypted && !facts.is_loopback)
 		loader_error(l, &base, "the bot's token would travel for all to read: use https");
+	if (a->slack.bot_token.source && !a->slack.app_token.source && !a->slack.signing_secret.source && !a->callback_base_url[0])
+		loader_warn(l, &bot, "its messages can only be read: app_token or signing_secret gives them buttons, callback_base_url a link");
 	if (a->slack.bot_token.source && a->slack.webhook_url.source)
 		loader_warn(l, &webhook, "not used: the bot, which can do more, writes to channel");
+}
+
+/* Those that stand in a file or a variable are looked at by who sends. Nothing of them is repeated: they are secrets. */
+static void check_urls(struct loader *l, const struct place *at, const struct config_approval *a)
+{
+	const struct { const char *channel; const struct config_secret *url; } webhooks[] = {
+		{ "slack", &a->slack.webhook_url }, { "feishu", &a->feishu.webhook_url }, { "generic", &a->generic.webhook_url },
+	};
+	struct place base = place_of(at, "callback_base_url");
+
+	for (size_t i = 0; i < ARRAY_LEN(webhooks); i++) {
+		struct place channel = place_of(at, webhooks[i].channel), url = place_of(&channel, "webhook_url");
+		if (webhooks[i].url->source == SECRET_PLAIN && webhooks[i].url->text[0] && !url_look(webhooks[i].url->text).is_http)
+			loader_error(l, &url, "expected a URL such as https://hooks.example.com/path");
+	}
+	if (strpbrk(a->callback_base_url, "?#"))
+		loader_error(l, &base, "a path is put behind it: it ends before any ? or #");
 }
 
 void config_check_approval(struct loader *l, const struct place *at, void *object)
@@ -168,6 +187,7 @@ void config_check_approval(struct loader *l, const struct place *at, void *objec
 	check_listener(l, at, a);
 	check_feishu(l, at, a);
 	check_slack(l, at, a);
+	check_urls(l, at, a);
 }
 
 /* In enforced mode the service manager starts the broker. */
