@@ -94,9 +94,11 @@ static void print_broker(const struct page *p)
 		say(p, s->broker.why, 300);
 		fputc('\n', p->to);
 	} else {
+		const struct config *c = s->place->config;
+		bool comes = c && c->broker.autostart && c->mode == MODE_COOPERATIVE;
 		paint(p, TERM_YELLOW, "not running");
-		fprintf(p->to, ". Rules hold all the same; nobody is told of approvals and nothing\n"
-			"%*slistens. Decide them here: aegisctl approvals watch. Start it: aegis-broker &\n", LABEL_CHARS, "");
+		fprintf(p->to, ". Rules hold all the same; %s.\n%*sDecide here: aegisctl approvals watch. Start it: aegis-broker &\n",
+			comes ? "a shim that asks for an approval starts it" : "nobody is told of approvals and nothing listens", LABEL_CHARS, "");
 	}
 }
 
@@ -207,13 +209,14 @@ static void print_queues(const struct page *p)
 static void print_limit(const struct page *p, const struct limit_claim *c, const struct limit_row *row)
 {
 	bool is_full = row->is_closed || (uint64_t)row->used + row->held >= c->max_count;
-	char window[TERM_SPAN], left[TERM_SPAN], count[64];
+	struct buf window CLEANUP(buf_release);
+	char left[TERM_SPAN], count[64];
 
-	term_span(window, c->window_ms);
+	buf_init(&window, 64);
 	term_span(left, row->next_free_ms);
 	snprintf(count, sizeof count, "%u of %u", row->used + row->held, c->max_count);
 	paint(p, is_full ? TERM_RED : TERM_YELLOW, count);
-	fprintf(p->to, " in %s: %s%s%s, %s", window, *c->who ? c->who : limit_scope_text(c->scope), *c->backend ? " at " : "", c->backend, c->tool);
+	fprintf(p->to, " in %s: %s%s%s, %s", limit_write_duration(&window, c->window_ms) ? window.data : "", *c->who ? c->who : limit_scope_text(c->scope), *c->backend ? " at " : "", c->backend, c->tool);
 	if (row->is_closed)
 		fputs(" (records were lost)", p->to);
 	if (is_full && row->next_free_ms >= 0)
@@ -242,7 +245,10 @@ static void print_channel(const struct page *p, const struct status_channel *c)
 	bool is_bad = c->dead > 0 || c->failing > 0 || (c->is_known && !c->is_open);
 
 	fprintf(p->to, "%s ", c->name);
-	paint(p, is_bad ? TERM_RED : TERM_GREEN, is_bad ? (c->is_known && !c->is_open ? "closed" : "failing") : "ok");
+	if (is_bad || c->is_known)
+		paint(p, is_bad ? TERM_RED : TERM_GREEN, is_bad ? (c->is_known && !c->is_open ? "closed" : "failing") : "ok");
+	else
+		fputs("configured", p->to);
 	if (c->waiting > 0)
 		fprintf(p->to, ", %u not told yet", c->waiting);
 	if (c->dead > 0)

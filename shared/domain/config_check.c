@@ -150,10 +150,10 @@ static void check_slack(struct loader *l, const struct place *at, const struct c
 
 	if (a->slack.bot_token.source && !a->slack.channel[0])
 		loader_error(l, &bot, "the bot needs channel: the id of the channel it writes to");
+	else if (a->slack.bot_token.source && !a->slack.app_token.source && !a->slack.signing_secret.source && !a->callback_base_url[0])
+		loader_warn(l, &bot, "its messages can only be read: app_token or signing_secret gives them buttons, callback_base_url a link");
 	if (a->slack.bot_token.source && facts.is_http && !facts.is_encrypted && !facts.is_loopback)
 		loader_error(l, &base, "the bot's token would travel for all to read: use https");
-	if (a->slack.bot_token.source && !a->slack.app_token.source && !a->slack.signing_secret.source && !a->callback_base_url[0])
-		loader_warn(l, &bot, "its messages can only be read: app_token or signing_secret gives them buttons, callback_base_url a link");
 	if (a->slack.bot_token.source && a->slack.webhook_url.source)
 		loader_warn(l, &webhook, "not used: the bot, which can do more, writes to channel");
 }

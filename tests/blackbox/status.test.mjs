@@ -34,6 +34,15 @@ describe('without a broker', suite, () => {
     assert.match(page, /nothing is stored there yet/);
   });
 
+  test('who starts one, as the rules have it; a channel nobody has asked is not said to be ok', async (t) => {
+    const rules = (autostart) => `${simpleRules('http://127.0.0.1:9/')}broker: { autostart: ${autostart} }\napproval: { slack: { webhook_url: "http://127.0.0.1:9/x" } }\n`;
+    const place = makePlace(t, rules(true));
+    assert.match(await text(place), /not running\. Rules hold all the same; a shim that asks for an approval starts it\.$/m);
+    assert.match(await text(place), /^channels +slack configured$/m);
+    place.writeRules(rules(false));
+    assert.match(await text(place), /; nobody is told of approvals and nothing listens\.$/m);
+  });
+
   test('shims at work, what each waits for, and approvals', async (t) => {
     const { place, person, open } = await approvalPlace(t, { agents: ['one', 'two'] });
     const [one, two] = [await open(), await open({ agent: 'two' })];
@@ -78,7 +87,7 @@ describe('without a broker', suite, () => {
     assert.deepEqual(s.stopped, [{ what: 'tool admin_* is paused', why: s.stopped[0].why, left_ms: null }]);
     assert.match(s.stopped[0].why, /: not today$/);
     const page = await text(place);
-    assert.match(page, /^limits +4 of 5 in 1h 0m: one at demo, echo$/m);
+    assert.match(page, /^limits +4 of 5 in 1h: one at demo, echo$/m);
     assert.match(page, /^stopped +tool admin_\* is paused, by \S+: not today$/m);
     assert.match(page, /^errors +\d+s ago: echo of demo by one: /m);
   });
