@@ -92,6 +92,7 @@ static bool write_decision(struct buf *b, const struct approval *a)
 {
 	return write_text(b, "decided_by", a->decided_by) && write_text(b, "decided_means", a->decided_means) &&
 	       write_text(b, "reason", a->reason) && write_text(b, "used_by", a->consumed_by) &&
+	       write_text(b, "outcome", a->outcome) && write_time(b, "executed_at", a->executed_at_ms) &&
 	       buf_printf(b, ",\"quorum\":%u,\"votes\":%u,\"waiting\":%u,\"needs_person\":%s}", a->quorum, a->votes, a->waiting,
 	                  a->is_auth_required ? "true" : "false");
 }
@@ -136,6 +137,7 @@ bool approval_write_decision(struct buf *b, const struct approval *a)
 	if (a->decided_at_ms > 0)
 		clock_format_utc(a->decided_at_ms, at, sizeof at);
 	return (!*a->decided_by || (buf_append_text(b, " by ") && term_append(b, span_of(a->decided_by), TERM_ONE_LINE))) &&
+	       (!*a->decided_means || buf_printf(b, " (%s)", a->decided_means)) &&
 	       (!*at || buf_printf(b, " at %s", at)) &&
 	       (!*a->reason || (buf_append_text(b, ": ") && term_append(b, span_of(a->reason), TERM_ONE_LINE)));
 }
@@ -147,9 +149,14 @@ static bool write_state(struct buf *b, const struct approval *a)
 	if (is_live(a))
 		is_whole = is_whole && buf_append_text(b, a->state == APPROVAL_PENDING ? ", to be decided within " : ", to be used within ") &&
 		           approval_write_duration(b, a->expires_in_ms) && buf_append_text(b, a->is_frozen ? " (clock stands still)" : "");
-	if (a->state != APPROVAL_PENDING)
-		is_whole = is_whole && approval_write_decision(b, a);
 	return is_whole && buf_append_char(b, '\n');
+}
+
+static bool write_decided(struct buf *b, const struct approval *a)
+{
+	if (a->state == APPROVAL_PENDING || (!*a->decided_by && !*a->reason))
+		return true;
+	return buf_printf(b, "%-10s", "decided") && approval_write_decision(b, a) && buf_append_char(b, '\n');
 }
 
 static bool write_asker(struct buf *b, const struct approval *a)
@@ -166,7 +173,13 @@ static bool write_asked(struct buf *b, const struct approval *a)
 	       buf_printf(b, "%-10s %u of %u\n", "votes", a->votes, a->quorum);
 }
 
-bool approval_write_details(struct buf *b, const struct approval *a)
+bool approval_write_head(struct buf *b, const struct approval *a)
+{
+	return buf_printf(b, "%-10s %s  %s\n", "approval", a->short_id, a->id) && write_state(b, a) && write_decided(b, a) &&
+	       write_asker(b, a) && write_asked(b, a);
+}
+
+bool approval_write_whole_arguments(struct buf *b, const struct approval *a)
 {
 	struct json_value args;
 	char hex[65];
@@ -174,7 +187,11 @@ bool approval_write_details(struct buf *b, const struct approval *a)
 	hex_encode(hex, a->args_hash, 32);
 	if (jsonscan_check(span_of(a->args), &args, NULL) != JSONSCAN_OK)
 		return false;
-	return buf_printf(b, "%-10s %s  %s\n", "approval", a->short_id, a->id) && write_state(b, a) && write_asker(b, a) &&
-	       write_asked(b, a) && buf_printf(b, "%-10s %zu bytes, BLAKE2b %s\n", "arguments", strlen(a->args), hex) &&
+	return buf_printf(b, "%-10s %zu bytes, BLAKE2b %s\n", "arguments", strlen(a->args), hex) &&
 	       write_pretty(b, args, 0) && buf_append_char(b, '\n');
+}
+
+bool approval_write_details(struct buf *b, const struct approval *a)
+{
+	return approval_write_head(b, a) && approval_write_whole_arguments(b, a);
 }

@@ -8,11 +8,13 @@
 #define APPROVAL_VIEW_MAX_BYTES (256u * 1024 * 1024)     /* of one: arguments of 10 MiB, indented and escaped */
 
 MUST_USE bool approval_write_json(struct buf *b, const struct approval *a, int64_t wall_ms);
-/* Everything, line by line, the arguments last, whole. */
+/* Everything, line by line, the arguments last, whole; and its two halves. */
 MUST_USE bool approval_write_details(struct buf *b, const struct approval *a);
+MUST_USE bool approval_write_head(struct buf *b, const struct approval *a);
+MUST_USE bool approval_write_whole_arguments(struct buf *b, const struct approval *a);
 /* The arguments on one line. */
 MUST_USE bool approval_write_arguments(struct buf *b, const struct approval *a);
-/* "by alice at 2026-11-21T10:00:00.000Z: because", as far as known. */
+/* "by alice (cli) at 2026-11-21T10:00:00.000Z: because", as far as known. */
 MUST_USE bool approval_write_decision(struct buf *b, const struct approval *a);
 MUST_USE bool approval_write_duration(struct buf *b, int64_t ms);        /* "9m 12s" */
 enum term_colour approval_colour(enum approval_state s);

@@ -1,6 +1,7 @@
 /* cmd_approvals - aegisctl approvals list, show: what agents ask people for. */
 #include "base/clock.h"
 #include "base/xalloc.h"
+#include "broker/ctl/approval_history.h"
 #include "broker/ctl/approval_view.h"
 #include "broker/ctl/commands.h"
 #include "broker/ctl/place.h"
@@ -137,6 +138,23 @@ enum ctl_exit cmd_approvals_list(const struct ctl *c)
 }
 
 /* ---- show ---- */
+static enum err write_json(struct buf *b, struct store *s, const struct approval *a)
+{
+	if (!approval_write_json(b, a, clock_wall_ms()))
+		return ERR_TOO_LARGE;
+	buf_truncate(b, b->len - 1);             /* its last brace: there is more */
+	enum err e = approval_history_json(b, s, a);
+	return e == OK && !buf_append_text(b, "}\n") ? ERR_TOO_LARGE : e;
+}
+
+static enum err write_text(struct buf *b, struct store *s, const struct approval *a)
+{
+	if (!approval_write_head(b, a))
+		return ERR_TOO_LARGE;
+	enum err e = approval_history_text(b, s, a);
+	return e == OK && !approval_write_whole_arguments(b, a) ? ERR_TOO_LARGE : e;
+}
+
 enum ctl_exit cmd_approvals_show(const struct ctl *c)
 {
 	struct place place CLEANUP(place_release) = { 0 };
@@ -152,12 +170,10 @@ enum ctl_exit cmd_approvals_show(const struct ctl *c)
 		ctl_say("there is no approval %s", c->words[0]);
 		return CTL_FAILED;
 	}
+	if (e == OK)
+		e = c->is_json ? write_json(&text, place.store, &a) : write_text(&text, place.store, &a);
 	if (e != OK)
 		return cannot_read(e);
-	bool is_whole = c->is_json ? approval_write_json(&text, &a, clock_wall_ms()) && buf_append_char(&text, '\n')
-	                           : approval_write_details(&text, &a);
-	if (!is_whole)
-		return cannot_read(ERR_TOO_LARGE);
 	fwrite(text.data, 1, text.len, stdout);
 	return CTL_OK;
 }

@@ -153,7 +153,8 @@ const struct command commands[] = {
 	{ .name = "approvals show",
 	  .synopsis = "ID",
 	  .help = "show all about one, its arguments whole",
-	  .details = "Characters that do not show are written as \\uXXXX, which means the same.",
+	  .details = "Who has voted, which channels were told, what became of the call. Characters that do not show are written as\n"
+		     "\\uXXXX, which means the same.",
 	  .words_min = 1,
 	  .words_max = 1,
 	  .takes = { "APPROVAL" },

@@ -125,6 +125,22 @@ describe('a call that needs a person', suite, () => {
     assert.equal(backend.arrivals.length, 0);
   });
 
+  test('show tells whom it was told to, and how the call ended', async (t) => {
+    const { person, open } = await approvalPlace(t, { approval: 'notify: { command: [/bin/true] }' });
+    const shim = await open();
+    const answer = shim.call('publish', bound);
+    const asked = await person.asked();
+    assert.match((await person.run('show', asked.short)).stdout, /^told +notify is to be told$/m);
+    await person.decide('approve', asked.short);
+    assertSaid(await answer, 'hello');
+    const shown = await until(async () => {
+      const { stdout } = await person.run('show', asked.short, '--json');
+      return JSON.parse(stdout).outcome && JSON.parse(stdout);
+    }, { what: 'the outcome' });
+    assert.deepEqual([shown.state, shown.outcome, shown.messages.map((one) => one.channel)], ['CONSUMED', 'ok', ['notify']]);
+    assert.match((await person.run('show', asked.short)).stdout, /^outcome +ok at \S+Z$/m);
+  });
+
   test('a second decider is told who was first and when', async (t) => {
     const { person, open } = await approvalPlace(t);
     const shim = await open();
@@ -135,6 +151,11 @@ describe('a call that needs a person', suite, () => {
     const second = await person.run('approve', asked.short);
     assert.equal(second.code, 1);
     assert.match(second.stderr, /was refused by \S+ \(cli\) at \d{4}-\d\d-\d\dT\S+Z: no; your decision came later/);
+    const shown = await person.run('show', asked.short);
+    assert.match(shown.stdout, /^decided +by \S+ \(cli\) at \S+Z: no$/m);
+    assert.match(shown.stdout, /^votes +0 of 1\n +\S+ refused \(cli\) at \S+Z: no\n +\S+ approved \(cli\) at \S+Z, too late$/m);
+    const { cast_votes: votes } = JSON.parse((await person.run('show', asked.short, '--json')).stdout);
+    assert.deepEqual(votes.map((one) => [one.verdict, one.is_late]), [['reject', false], ['approve', true]]);
     const unknown = await person.run('approve', 'APR-2222');
     assert.equal(unknown.code, 1);
     assert.match(unknown.stderr, /there is no approval APR-2222/);

@@ -155,7 +155,7 @@ describe('approvals watch elsewhere', suite, () => {
     await until(() => said.split('\n').length === 3, { what: `the second line after ${said}` });
     const [asked, over] = said.split('\n');
     assert.match(asked, /^\d{4}-\S+Z APR-\S{4} PENDING one demo publish \{"message":"a\\u001b\[2J"\}$/);
-    assert.match(over, / REJECTED .* by \S+ at \S+: never$/);
+    assert.match(over, / REJECTED .* by \S+ \(cli\) at \S+: never$/);
     child.kill('SIGTERM');
     await settled(ended, 'end of watch');
   });
