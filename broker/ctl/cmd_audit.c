@@ -47,9 +47,22 @@ static void kept_release(struct kept *k)
 	free(k->rows);
 }
 
+#define MAX_METHOD 256
+
+/* What was asked for: a tool, or of what is no call its method. */
+static void add_what(struct table *t, const struct audit_row *r)
+{
+	struct json_value root;
+	CLEANUP(free_charp) char *method = NULL;
+
+	if (!*r->tool && jsonscan_check(span_of(r->body), &root, NULL) == JSONSCAN_OK && root.kind == JSON_OBJECT)
+		method = json_text(json_get(root, "method"), MAX_METHOD);
+	table_add(t, method ? method : r->tool);
+}
+
 static void print_table(const struct kept *k)
 {
-	static const char *const headings[] = { "#", "time (UTC)", "kind", "agent", "backend", "tool", "verdict", "call" };
+	static const char *const headings[] = { "#", "time (UTC)", "kind", "agent", "backend", "tool or method", "verdict", "call" };
 	struct table t CLEANUP(table_release);
 
 	table_init(&t, headings, ARRAY_LEN(headings));
@@ -62,7 +75,7 @@ static void print_table(const struct kept *k)
 		table_add(&t, r->kind);
 		table_add(&t, r->agent);
 		table_add(&t, r->backend);
-		table_add(&t, r->tool);
+		add_what(&t, r);
 		table_add(&t, r->verdict);
 		table_add(&t, r->call);
 	}

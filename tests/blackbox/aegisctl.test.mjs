@@ -116,6 +116,7 @@ describe('aegisctl audit list, limits', suite, () => {
     assert.match(refused.chain, /^[0-9a-f]{64}$/);
     const { stdout } = await ends(place, EXIT.ok, ['audit', 'list']);
     assert.match(stdout, new RegExp(`^${refused.seq} .* refused +one +demo +admin +denied `, 'm'));
+    assert.match(stdout, / request +one +demo +initialize +succeeded /);
     const short = await ends(place, EXIT.ok, ['audit', 'list', '--limit', '2']);
     assert.deepEqual(short.stdout.trim().split('\n').slice(1), stdout.trim().split('\n').slice(-2));
     await ends(place, EXIT.usage, ['audit', 'list', '--limit', '0']);
