@@ -134,6 +134,10 @@ static void deliver_by_bot(struct slack *slack, struct delivery *d)
 	const char *colon = strrchr(d->notice.ref, ':');
 	struct buf body;
 
+	if (strcmp(d->notice.ref, HOOK_DECIDED) == 0) { /* told by the webhook that was there before */
+		end_at_once(d, MESSAGE_OK, "a webhook's message cannot be changed");
+		return;
+	}
 	if (colon)
 		(void)snprintf(channel, sizeof channel, "%.*s", (int)(colon - d->notice.ref), d->notice.ref);
 	card.channel = colon ? channel : settings->channel;

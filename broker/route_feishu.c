@@ -24,10 +24,12 @@ static void refuse(struct request *r, struct feishu *f, const char *why)
 {
 	int64_t now_ms = clock_wall_ms();
 
-	if (!f || now_ms >= f->refused_at_ms + QUIET_MS || now_ms < f->refused_at_ms)
-		log_warn("callback.refused", "channel=feishu from=%s why=%s", r->http->address, why);
-	if (f)
+	if (!f) {
+		log_debug("callback.refused", "channel=feishu from=%s why=%s", r->http->address, why);
+	} else if (now_ms >= f->refused_at_ms + QUIET_MS || now_ms < f->refused_at_ms) {
 		f->refused_at_ms = now_ms;
+		log_warn("callback.refused", "channel=feishu from=%s why=%s", r->http->address, why);
+	}
 	reply_error(r, 403, "not accepted");
 }
 

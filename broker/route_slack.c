@@ -8,6 +8,8 @@
 #include "broker/slack_socket.h"
 #include "broker/urlform.h"
 
+#define QUIET_MS 1000                    /* between two lines of the log about refused callbacks: anybody can send them */
+
 /* Slack wants an empty body, or JSON for a form. */
 static void answer(struct request *r, struct span body)
 {
@@ -30,6 +32,17 @@ static void answered(void *arg, enum slack_taken taken, struct span body)
 	}
 }
 
+static void log_refused(const struct request *r, const char *why)
+{
+	struct slack_actions *as = slack_socket_actions(r->broker->slack_socket);
+	int64_t now_ms = clock_wall_ms();
+
+	if (now_ms < as->refused_at_ms + QUIET_MS && now_ms >= as->refused_at_ms)
+		return;
+	as->refused_at_ms = now_ms;
+	log_warn("slack.callback", "from=%s why=%s", r->http->address, why);
+}
+
 /* False: answered. All that is not signed is answered alike. */
 static bool is_signed(struct request *r, const struct slack_settings *s)
 {
@@ -40,7 +53,7 @@ static bool is_signed(struct request *r, const struct slack_settings *s)
 			httpd_header(r->http, "X-Slack-Signature"), r->http->body, clock_wall_ms() / 1000);
 	if (is == SLACK_SIGNED)
 		return true;
-	log_warn("slack.callback", "from=%s why=%s", r->http->address,
+	log_refused(r,
 		!s || !s->signing_secret[0]  ? "approval.slack.signing_secret is not configured"
 		: is == SLACK_OUT_OF_TIME    ? "signed more than 300 s away from this machine's clock"
 		: is == SLACK_NOT_SIGNED     ? "not signed"

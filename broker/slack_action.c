@@ -56,11 +56,12 @@ static void finish(struct slack_action *a)
 
 static bool write_private(const struct slack_action *a, bool is_hook, struct buf *out)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *blocks = json_object_new_array();
 	CLEANUP(buf_release) struct buf text = { 0 };
 
 	buf_init(&text, 8000);
 	(void)slack_text(&text, span_of(a->said), 3000, SLACK_MRKDWN);
+	(void)json_object_array_add(blocks, slack_section(a->said));   /* no markup, no links, whatever others wrote */
 	if (is_hook) {
 		slack_put(o, "response_type", "ephemeral");
 		(void)json_object_object_add(o, "replace_original", json_object_new_boolean(false));
@@ -70,6 +71,7 @@ static bool write_private(const struct slack_action *a, bool is_hook, struct buf
 		slack_put(o, "parse", "none");
 	}
 	slack_put(o, "text", text.len ? text.data : " ");
+	(void)json_object_object_add(o, "blocks", blocks);
 	return slack_json(o, out);
 }
 

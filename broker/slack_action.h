@@ -18,6 +18,7 @@ typedef void slack_answer_fn(void *arg, enum slack_taken taken, struct span body
 struct slack_actions {
 	struct broker *broker;
 	struct list all;
+	int64_t refused_at_ms;           /* wall; a callback that nobody signed was logged */
 	char app[40];                    /* whose presses count; "" = not known yet: who can sign, or hold the socket, is the app */
 };
 void slack_actions_init(struct slack_actions *as, struct broker *b);

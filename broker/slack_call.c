@@ -166,6 +166,7 @@ void slack_call_judge(const struct slack_call *c, struct delivered *out, char *s
 		return;
 	const struct word *w = word_of(c->error);
 	out->result = w->result;
+	out->is_maybe_out = strcmp(c->error, "internal_error") == 0 || strcmp(c->error, "fatal_error") == 0; /* "some aspect may have succeeded" */
 	if (out->result == MESSAGE_RETRY && c->post.retry_after_ms > 0)
 		out->retry_after_ms = c->post.retry_after_ms;
 	(void)snprintf(said, size, "Slack: %s%s%s", c->error, w->said ? ": " : "", w->said ? w->said : "");

@@ -5,15 +5,26 @@
 #include "broker/slack_block.h"
 #include "broker/slack_text.h"
 
-#define MAX_NAME 200 /* bytes of a name on a card */
+#define MAX_NAME 500 /* bytes of a name on a card */
+#define MAX_WORD 200 /* bytes of a name in the text of a notification */
 #define DOT      " \xc2\xb7 "
 
-bool slack_card_is_whole(const struct approval *a)
+static bool fits(const char *text, size_t most_bytes)
 {
 	CLEANUP(buf_release) struct buf shown = { 0 };
 
-	buf_init(&shown, SLACK_MAX_ARGUMENTS);
-	return slack_text(&shown, span_of(a->args), SLACK_MAX_ARGUMENTS, SLACK_LITERAL) == 0;
+	buf_init(&shown, most_bytes);
+	return slack_text(&shown, span_of(text), most_bytes, SLACK_LITERAL) == 0;
+}
+
+static bool are_names_whole(const struct approval *a)
+{
+	return fits(a->tool, MAX_NAME) && fits(a->agent, MAX_NAME) && fits(a->backend, MAX_NAME);
+}
+
+bool slack_card_is_whole(const struct approval *a)
+{
+	return are_names_whole(a) && fits(a->args, SLACK_MAX_ARGUMENTS);
 }
 
 /* ---- what it says ------------------------------------------------------------------------------------------------------------------- */
@@ -61,10 +72,8 @@ static bool write_who(struct buf *b, const struct slack_card *c)
 	const struct approval *a = c->approval;
 
 	return slack_text_line(b, a->agent, MAX_NAME, SLACK_LITERAL) &&
-	       buf_printf(b, " (%s, uid %u", level_text(a->level), (unsigned)a->uid) &&
-	       (!a->client[0] ||
-	        (buf_append_text(b, ", client ") && slack_text_line(b, a->client, MAX_NAME, SLACK_LITERAL))) &&
-	       buf_append_text(b, ", on ") && slack_text_line(b, c->host, MAX_NAME, SLACK_LITERAL) && buf_append_char(b, ')');
+	       buf_printf(b, " (%s, uid %u, on ", level_text(a->level), (unsigned)a->uid) &&
+	       slack_text_line(b, c->host, MAX_NAME, SLACK_LITERAL) && buf_append_char(b, ')');
 }
 
 static void add_facts(struct json_object *rich, const struct slack_card *c)
@@ -74,6 +83,8 @@ static void add_facts(struct json_object *rich, const struct slack_card *c)
 
 	buf_init(&who, 4 * MAX_NAME);
 	slack_rich_line(rich, "Agent: ", write_who(&who, c) ? who.data : a->agent, 4 * MAX_NAME);
+	if (a->client[0]) /* a word of its own, which could claim to be one of ours: alone */
+		slack_rich_line(rich, "Client: ", a->client, MAX_NAME);
 	slack_rich_line(rich, "Tool: ", a->tool, MAX_NAME);
 	slack_rich_line(rich, "Backend: ", a->backend, MAX_NAME);
 	if (a->tenant[0])
@@ -85,10 +96,12 @@ static void add_arguments(struct json_object *rich, const struct slack_card *c)
 {
 	slack_rich_line(rich, "Arguments:", "", 0);
 	size_t left_out = slack_rich_verbatim(rich, span_of(c->approval->args), SLACK_MAX_ARGUMENTS);
-	if (left_out == 0)
+	if (slack_card_is_whole(c->approval))
 		return;
-	char more[200];
-	(void)snprintf(more, sizeof more, "%zu more bytes are not shown, so this cannot be approved here: %s", left_out,
+	char what[60] = "A name is not shown whole", more[200];
+	if (left_out > 0)
+		(void)snprintf(what, sizeof what, "%zu more bytes are not shown", left_out);
+	(void)snprintf(more, sizeof more, "%s, so this cannot be approved here: %s", what,
 	               c->page_url[0] ? "open the page" : "an operator sees all with aegisctl approvals show");
 	slack_rich_line(rich, "", more, sizeof more);
 }
@@ -203,8 +216,8 @@ static struct json_object *actions_of(const struct slack_card *c)
 
 static bool write_text(struct buf *b, const struct approval *a)
 {
-	return buf_printf(b, "%s: ", headline(a)) && slack_text_line(b, a->tool, MAX_NAME, SLACK_MRKDWN) &&
-	       buf_append_text(b, " for agent ") && slack_text_line(b, a->agent, MAX_NAME, SLACK_MRKDWN) &&
+	return buf_printf(b, "%s: ", headline(a)) && slack_text_line(b, a->tool, MAX_WORD, SLACK_MRKDWN) &&
+	       buf_append_text(b, " for agent ") && slack_text_line(b, a->agent, MAX_WORD, SLACK_MRKDWN) &&
 	       buf_printf(b, " (%s)", a->short_id);
 }
 

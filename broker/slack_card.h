@@ -1,7 +1,7 @@
 /* slack_card - an approval as Slack messages: the bodies of chat.postMessage, chat.update and of an incoming webhook. Pure.
  *
  * Nothing foreign stands where Slack reads markup, but for the top-level text (what a phone shows), which is escaped and holds no arguments.
- * Arguments that were cut take the approve button away. Limits: docs.slack.dev/reference/block-kit; for the arguments, where Slack names
+ * Arguments or names that were cut take the approve button away. Limits: docs.slack.dev/reference/block-kit; for the arguments, where Slack names
  * none, that of a section. */
 #pragma once
 #include "store/store.h"
@@ -19,7 +19,7 @@ struct slack_card {
 	int64_t expires_at_ms;                   /* wall */
 	bool has_buttons;                        /* presses reach us */
 };
-/* Whether the card of this approval lets people approve; false: its arguments are too long for it. */
+/* Whether the card of this approval lets people approve; false: its arguments or names are too long for it. */
 bool slack_card_is_whole(const struct approval *a);
 MUST_USE bool slack_card_write(const struct slack_card *c, struct buf *out);
 

@@ -1,5 +1,6 @@
 #include "broker/slack_socket.h"
 #include <stdio.h>
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -12,6 +13,7 @@
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS 60000
 #define HELLO_MS       20000
+#define LASTING_MS     60000             /* a connection that served so long makes up for failures before it */
 #define MAX_ENVELOPE   100               /* bytes of its id */
 
 /* One connection. Two while one takes over from the other. */
@@ -19,7 +21,8 @@ struct line {
 	struct slack_socket *owner;
 	struct websocket *ws;            /* NULL: not in use */
 	uint64_t number;                 /* of this use: an answer that comes later finds its line, or none */
-	bool is_ready;                   /* said hello */
+	bool is_ready;                   /* said hello, */
+	int64_t ready_at_us;             /* then */
 };
 
 struct slack_socket {
@@ -30,7 +33,7 @@ struct slack_socket {
 	bool is_calling, is_switched_off, must_move;    /* must_move: the one that is ready will end soon */
 	struct line lines[2];
 	uint64_t lines_made;
-	unsigned failures;               /* since the last hello */
+	unsigned failures;               /* since a connection that lasted */
 	char why[400];                   /* it is not connected; "" = nothing has failed yet */
 	struct loop_timer again, hello;
 };
@@ -139,13 +142,23 @@ static void take_hello(struct line *l, struct json_value message)
 		if (&s->lines[i] != l)
 			line_drop(&s->lines[i]);
 	l->is_ready = true;
+	l->ready_at_us = clock_mono_us();
 	if (slack_member(json_get(message, "connection_info"), "app_id", app, sizeof app))
 		slack_actions_know_app(&s->actions, app);
-	s->failures = 0;
 	s->why[0] = '\0';
 	s->is_switched_off = s->must_move = false;
 	loop_timer_clear(&s->hello);
 	log_info("slack.socket", "connected");
+}
+
+/* l served and will end. Only one that lasted lets the next be asked for at once: else who says hello and goodbye is called without end. */
+static bool has_lasted(struct line *l)
+{
+	bool is_long = l->is_ready && clock_mono_us() - l->ready_at_us >= LASTING_MS * INT64_C(1000);
+
+	if (is_long)
+		l->owner->failures = 0;
+	return is_long;
 }
 
 static void take_disconnect(struct line *l, struct json_value message)
@@ -158,7 +171,11 @@ static void take_disconnect(struct line *l, struct json_value message)
 		connect_soon(s, BACKOFF_MAX_MS);
 		return;
 	}
+	if (s->must_move)
+		return;          /* it said so before */
 	log_info("slack.socket", "Slack asks for another connection");
+	if (!has_lasted(l))
+		s->failures++;
 	s->must_move = true;
 	connect_soon(s, 0);
 }
@@ -192,6 +209,7 @@ static void on_closed(void *arg, const char *why)
 	struct slack_socket *s = l->owner;
 	bool was_ready = l->is_ready;
 
+	(void)has_lasted(l);
 	line_drop(l);
 	if (was_ready && (s->is_calling || line_coming(s)))
 		return;          /* the next is on its way */

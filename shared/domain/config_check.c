@@ -122,7 +122,9 @@ static void check_listener(
 /* Without encrypt key and token nobody could tell a press of a button from what anybody else sends. */
 static void check_feishu(struct loader *l, const struct place *at, const struct config_approval *a)
 {
-	struct place feishu = place_of(at, "feishu"), app = place_of(&feishu, "app_id"), webhook = place_of(&feishu, "webhook_url");
+	struct place feishu = place_of(at, "feishu"), app = place_of(&feishu, "app_id"), webhook = place_of(&feishu, "webhook_url"),
+		     base = place_of(&feishu, "base_url");
+	struct url_facts facts = url_look(a->feishu.base_url);
 	const struct { const char *key; bool is_there; } needed[] = {
 		{ "app_secret", a->feishu.app_secret.source != SECRET_NONE },
 		{ "chat_id", a->feishu.chat_id[0] != '\0' },
@@ -138,6 +140,8 @@ static void check_feishu(struct loader *l, const struct place *at, const struct 
 				i == 0   ? "Feishu gives no access"
 				: i == 1 ? "it does not know where to write"
 					 : "a pressed button cannot be told from a forged one (it stands in the developer console)");
+	if (facts.is_http && !facts.is_encrypted && !facts.is_loopback)
+		loader_error(l, &base, "the app's secret would travel for all to read: use https");
 	if (a->feishu.webhook_url.source)
 		loader_warn(l, &webhook, "not used: the app bot, which can do more, writes to chat_id");
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
 import { suite } from '../lib/settings.mjs';
-import { assertInert, buttonOf, buttonsOf, saysOf, sign } from '../lib/slack.mjs';
+import { assertInert, buttonOf, buttonsOf, saysOf, sign, textsOf } from '../lib/slack.mjs';
 import { slackPlace } from '../lib/slack_place.mjs';
 import { until } from '../lib/until.mjs';
 
@@ -177,7 +177,9 @@ describe('who may not decide by Slack', suite, () => {
     await slack.deliver(callback, sealed);
     slack.fail('chat.postEphemeral', { error: 'user_not_in_channel' });
     await slack.press(callback, message, 'aegis_approve', { user: 'U4' });
-    assert.equal((await slack.told('U4', 2))[1].by, 'response_url');
+    const both = await slack.told('U4', 2);
+    assert.equal(both[1].by, 'response_url');
+    for (const { blocks } of both) assert.deepEqual(textsOf(blocks).map((o) => o.type), ['plain_text'], 'nothing in it is markup');
     assert.equal(slack.private.filter((p) => p.user === 'U3').length, 2, 'a replay is not told again');
     assert.equal(slack.forms.size, 0);
     assert.equal((await person.asked()).state, 'PENDING');

@@ -100,6 +100,17 @@ describe('Slack by Socket Mode', suite, () => {
     assert.equal(slack.countOf('apps.connections.open'), 4);
   });
 
+  test('who says hello and goodbye is not called again at once, for ever', async (t) => {
+    const { slack } = await socketPlace(t);
+    for (let i = 0; i < 3; i++) {
+      const line = await slack.line();
+      line.disconnect('refresh_requested');
+      await settled(line.closed, 'the connection to be closed');
+    }
+    const times = slack.requests.filter((r) => r.method === 'apps.connections.open').map((r) => r.at);
+    assert.ok(times[3] - times[2] > 1_900, `after ${times.map((at) => Math.round(at - times[0]))} ms`);
+  });
+
   test('an envelope whose acknowledgement is lost comes again and changes nothing', async (t) => {
     const { slack, open, backend } = await socketPlace(t);
     const line = await slack.line();

@@ -32,6 +32,12 @@ function checkText(text, tags = ['plain_text', 'lark_md']) {
   need(text && typeof text === 'object' && tags.includes(text.tag), `a text with one of the tags ${tags}: ${JSON.stringify(text)}`);
   need(typeof text.content === 'string', 'content of a text is a string');
   need(text.content.isWellFormed?.() ?? true, 'text is well-formed');
+  onlyKeys(text, ['tag', 'content', 'lines'], 'a text');
+}
+
+// The real one ignores what it does not know; what we write has to have a meaning.
+function onlyKeys(o, keys, what) {
+  for (const key of Object.keys(o)) need(keys.includes(key), `${what} has no ${key}`);
 }
 
 function checkUrl(url) {
@@ -40,12 +46,15 @@ function checkUrl(url) {
 
 function checkButton(button) {
   need(button.tag === 'button', `tag of an action: ${button.tag}`);
+  onlyKeys(button, ['tag', 'text', 'url', 'multi_url', 'type', 'value', 'confirm'], 'a button');
   checkText(button.text);
+  need(button.text.content.length > 0, 'a button has a label');
   need(['default', 'primary', 'danger'].includes(button.type), `type of a button: ${button.type}`);
   if (button.url !== undefined) checkUrl(button.url);
   if (button.value !== undefined) need(typeof button.value === 'object' && !Array.isArray(button.value) && button.value !== null, 'value is an object');
   need(button.url !== undefined || button.value !== undefined, 'a button does something');
   if (button.confirm) {
+    onlyKeys(button.confirm, ['title', 'text'], 'confirm');
     checkText(button.confirm.title, ['plain_text']);
     checkText(button.confirm.text, ['plain_text']);
   }
@@ -53,6 +62,7 @@ function checkButton(button) {
 
 const checks = {
   div(e) {
+    onlyKeys(e, ['tag', 'text', 'fields', 'extra'], 'a div');
     need(e.text || e.fields, 'a div has text or fields');
     if (e.text) checkText(e.text);
     for (const field of e.fields ?? []) {
@@ -62,10 +72,12 @@ const checks = {
   },
   hr() {},
   note(e) {
+    onlyKeys(e, ['tag', 'elements'], 'a note');
     need(Array.isArray(e.elements) && e.elements.length > 0, 'a note has elements');
     e.elements.forEach((text) => checkText(text));
   },
   action(e) {
+    onlyKeys(e, ['tag', 'actions', 'layout'], 'an action');
     need(Array.isArray(e.actions) && e.actions.length > 0, 'an action has actions');
     e.actions.forEach(checkButton);
   },
@@ -75,7 +87,9 @@ export function checkCard(card) {
   need(card && typeof card === 'object' && !Array.isArray(card), 'a card is an object');
   need(card.schema === undefined, 'a card of version 1 has no schema');
   for (const key of Object.keys(card)) need(['config', 'header', 'elements'].includes(key), `key of a card: ${key}`);
-  checkText(card.header?.title);
+  onlyKeys(card.config ?? {}, ['enable_forward', 'update_multi', 'wide_screen_mode'], 'config');
+  onlyKeys(card.header ?? {}, ['title', 'template'], 'a header');
+  checkText(card.header?.title, ['plain_text']);
   need(COLOURS.includes(card.header.template), `template: ${card.header.template}`);
   need(Array.isArray(card.elements) && card.elements.length > 0 && card.elements.length <= 50, 'elements');
   for (const element of card.elements) {
@@ -300,6 +314,7 @@ export class Feishu {
     if (call.url.pathname.split('/').at(-1) !== this.hookToken) return no(19001, 'param invalid: incoming webhook access token invalid');
     if (!this.allowsIp) return no(19022, 'Ip Not Allowed');
     if (this.hookSecret !== null) {
+      if (typeof input.timestamp !== 'string') return no(19021, 'timestamp');
       const sign = createHmac('sha256', `${input.timestamp}\n${this.hookSecret}`).digest('base64');
       if (input.sign !== sign || Math.abs(Date.now() / SECOND - Number(input.timestamp)) > 3600) return no(19021, 'sign match fail or timestamp is not within one hour from current time');
     }
@@ -364,6 +379,7 @@ export class Feishu {
       try {
         const answer = await this.deliver(callback, this.sealed(event));
         assert.equal(answer.status, 200, answer.text);
+        assert.ok(answer.text.length <= 30 * 1024, 'a card that is answered with is as long as one that is sent at most');
         return this.show(message, JSON.parse(answer.text));
       } catch (error) {
         if (left <= 0 || error instanceof assert.AssertionError) throw error;

@@ -6,7 +6,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import { HANG_MS } from './settings.mjs';
-import { buttonOf, checkBlocks, checkForm, isBlockFault, titleOf } from './slack_blocks.mjs';
+import { buttonOf, checkAnswer, checkBlocks, checkForm, isBlockFault, titleOf } from './slack_blocks.mjs';
 import { SlackLine } from './slack_line.mjs';
 import { until } from './until.mjs';
 
@@ -150,6 +150,8 @@ export class Slack {
       assert.ok(input.text.length > 0 && input.text.length <= 40_000);
       if (input.blocks !== undefined) checkBlocks(input.blocks);
       if (input.metadata) assert.ok(typeof input.metadata.event_type === 'string' && typeof input.metadata.event_payload === 'object');
+      for (const key of ['unfurl_links', 'unfurl_media', 'link_names', 'replace_original']) assert.ok(['boolean', 'undefined'].includes(typeof input[key]), key);
+      assert.ok([undefined, 'none', 'full'].includes(input.parse), 'parse');
       return null;
     } catch (error) {
       this.lastFault = error.message;
@@ -186,7 +188,9 @@ export class Slack {
     if (!channel) return no('channel_not_found');
     if (!this.people.has(input.user)) return no('user_not_in_channel');
     if (typeof input.text !== 'string' || !input.text) return no('no_text');
-    this.private.push({ user: input.user, text: input.text, by: 'chat.postEphemeral' });
+    const fault = this.faultOf(input);
+    if (fault) return no(fault);
+    this.private.push({ user: input.user, text: input.text, blocks: input.blocks, by: 'chat.postEphemeral' });
     return ok({ message_ts: `${this.clock++}.000001` });
   }
 
@@ -221,8 +225,8 @@ export class Slack {
     const response = this.responses.get(call.url.pathname);
     if (!response) return { status: 404, text: 'no_such_url' };
     if (response.left-- <= 0) return { status: 404, text: 'used_url' };
-    if (call.input.response_type !== 'ephemeral' || typeof call.input.text !== 'string') return { status: 400, text: 'invalid_payload' };
-    this.private.push({ user: response.user, text: call.input.text, by: 'response_url' });
+    if (call.input.response_type !== 'ephemeral' || this.faultOf(call.input)) return { status: 400, text: 'invalid_payload' };
+    this.private.push({ user: response.user, text: call.input.text, blocks: call.input.blocks, by: 'response_url' });
     return { text: 'ok' };
   }
 
@@ -246,6 +250,7 @@ export class Slack {
   submission(form, reason, { user = form.user, team = this.team, app = this.app } = {}) {
     const input = form.blocks.find((b) => b.type === 'input');
     const { blocks, callback_id, private_metadata } = form;
+    assert.ok(reason === null || reason.length <= (input.element.max_length ?? 3000), 'Slack lets nobody write more');
     return {
       type: 'view_submission', team: { id: team, domain: 'aegis' }, user: { id: user, username: 'somebody', name: 'somebody', team_id: team }, api_app_id: app, token: 'legacy',
       trigger_id: `${this.clock++}.x`, response_urls: [],
@@ -271,9 +276,10 @@ export class Slack {
 
   /** Sends a payload the way people's presses go: callback is a URL, or null for Socket Mode. Resolves with {status, text}: what Slack was answered. */
   async act(callback, payload, change) {
-    if (callback !== null) return this.deliver(callback, this.sealed(payload, change));
-    const answer = await this.envelope('interactive', payload);
-    return { status: 200, text: answer === undefined ? '' : JSON.stringify(answer) };
+    const answer = callback === null ? await this.envelope('interactive', payload) : await this.deliver(callback, this.sealed(payload, change));
+    const told = callback !== null ? answer : { status: 200, text: answer === undefined ? '' : JSON.stringify(answer) };
+    if (told.status === 200) checkAnswer(payload, told.text);
+    return told;
   }
 
   async press(callback, message, action, { change, ...more } = {}) {

@@ -90,8 +90,12 @@ const checks = {
   },
 };
 
+const MAX_BLOCKS_TEXT = 13_200;   // "msg_blocks_too_long"
+
 export function checkBlocks(blocks, { most = 50, isForm = false } = {}) {
   list(blocks, most, 'blocks');
+  const length = textsOf(blocks).reduce((sum, { text }) => sum + text.length, 0);
+  need(isForm || length <= MAX_BLOCKS_TEXT, `texts of blocks: ${length} characters`);
   for (const b of blocks) {
     need(b && Object.hasOwn(checks, b.type), `type of a block: ${b?.type}`);
     need(isForm || b.type !== 'input', 'input stands in forms');
@@ -112,6 +116,23 @@ export function checkForm(view) {
   if (view.private_metadata !== undefined) fits(view.private_metadata, 3000, 'private_metadata', 0);
   checkBlocks(view.blocks, { most: 100, isForm: true });
   need(view.submit || !view.blocks.some((b) => b.type === 'input'), 'a form with fields has submit');
+}
+
+/** What an interaction may be answered within its 3 s: nothing, or, of a form, faults of its fields or another form in its place. */
+export function checkAnswer({ type, view }, text) {
+  if (text === '') return;
+  assert.equal(type, 'view_submission', 'only a form is answered with more than nothing');
+  const { response_action: action, errors, view: next, ...more } = JSON.parse(text);
+  assert.deepEqual(more, {});
+  if (action === 'update') checkForm(next);
+  else {
+    assert.equal(action, 'errors');
+    assert.ok(Object.keys(errors).length > 0);
+    for (const [block, said] of Object.entries(errors)) {
+      assert.ok(view.blocks.some((b) => b.type === 'input' && b.block_id === block), `errors stand below fields: ${block}`);
+      assert.ok(typeof said === 'string' && said.length > 0);
+    }
+  }
 }
 
 export const isBlockFault = (error) => error instanceof BlockFault;

@@ -127,6 +127,9 @@ static const struct {
 	  "f:3:32: error: approval.callback_base_url: a path is put behind it: it ends before any ? or #\n" },
 	{ B "approval: { feishu: { app_id: x, app_secret: {env: S}, chat_id: oc_1, encrypt_key: {env: E}, verification_token: {env: V} } }\n",
 	  "f:2:31: error: approval.feishu.app_id: cards call back: set server.listen\n" },
+	{ B "approval: { feishu: { base_url: \"http://lark.example\", app_id: x, app_secret: {env: S}, chat_id: oc_1, encrypt_key: {env: E},"
+	  " verification_token: {env: V} } }\nserver: { listen: \"127.0.0.1:18070\" }\n",
+	  "f:2:33: error: approval.feishu.base_url: the app's secret would travel for all to read: use https\n" },
 	{ B "server: { listen: \"127.0.0.1:18070\" }\napproval: { feishu: { app_id: x } }\n",
 	  "f:3:31: error: approval.feishu.app_id: an app bot needs app_secret: without it Feishu gives no access\n"
 	  "f:3:31: error: approval.feishu.app_id: an app bot needs chat_id: without it it does not know where to write\n"

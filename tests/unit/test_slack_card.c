@@ -77,7 +77,8 @@ START_TEST(people_see_what_is_asked_and_can_decide)
 	struct json_object *body = written(&c);
 
 	ck_assert_str_eq(text_of(body), "Approval needed: delete_repo for agent claude (APR-7F3K)");
-	ck_assert(mentions(block(body, "rich_text"), "claude (by its own word, uid 1000, client claude-code, on box)"));
+	ck_assert(mentions(block(body, "rich_text"), "claude (by its own word, uid 1000, on box)"));
+	ck_assert(mentions(block(body, "rich_text"), "\"claude-code\""));
 	ck_assert(mentions(block(body, "rich_text"), "delete_repo"));
 	ck_assert(mentions(block(body, "rich_text"), "github"));
 	ck_assert(mentions(block(body, "rich_text"), "approval_required"));
@@ -112,6 +113,28 @@ START_TEST(arguments_that_were_cut_cannot_be_approved_here)
 	(void)snprintf(args, sizeof args, "{\"a\":\"%0*d\"}", SLACK_MAX_ARGUMENTS - 8, 0);
 	body = written(&c);
 	ck_assert_ptr_nonnull(button(body, "aegis_approve"));
+	json_object_put(body);
+}
+END_TEST
+
+START_TEST(a_name_that_was_cut_cannot_be_approved_here)
+{
+	struct approval a = an_approval();
+	struct slack_card c = a_card(&a);
+	char name[600];
+
+	memset(name, 'x', sizeof name);
+	name[501] = '\0';
+	a.tool = name;
+	struct json_object *body = written(&c);
+	ck_assert_ptr_null(button(body, "aegis_approve"));
+	ck_assert_ptr_nonnull(button(body, "aegis_reject"));
+	ck_assert(mentions(body, "A name is not shown whole, so this cannot be approved here: open the page"));
+	json_object_put(body);
+	name[500] = '\0';
+	body = written(&c);
+	ck_assert_ptr_nonnull(button(body, "aegis_approve"));
+	ck_assert(!mentions(body, "cannot be approved here"));
 	json_object_put(body);
 }
 END_TEST
@@ -205,7 +228,13 @@ START_TEST(long_names_keep_within_what_slack_takes)
 
 	memset(name, '<', sizeof name - 1);
 	a.tool = a.agent = a.client = a.rule = a.backend = a.tenant = name;
-	struct json_object *body = written(&c), *confirm = json_object_object_get(button(body, "aegis_approve"), "confirm");
+	struct json_object *body = written(&c);
+	ck_assert_ptr_null(button(body, "aegis_approve"));
+	ck_assert_uint_le(strlen(text_of(body)), 600);
+	json_object_put(body);
+	name[256] = '\0'; /* the longest tool */
+	body = written(&c);
+	struct json_object *confirm = json_object_object_get(button(body, "aegis_approve"), "confirm");
 	struct json_object *what = json_object_object_get(confirm, "text");
 	ck_assert_uint_le(strlen(text_of(what)), SLACK_MAX_CONFIRM_TEXT);
 	ck_assert_uint_le(strlen(text_of(body)), 600);
@@ -257,6 +286,7 @@ Suite *suite(void)
 
 	tcase_add_test(t, people_see_what_is_asked_and_can_decide);
 	tcase_add_test(t, arguments_that_were_cut_cannot_be_approved_here);
+	tcase_add_test(t, a_name_that_was_cut_cannot_be_approved_here);
 	tcase_add_test(t, hostile_words_stay_words);
 	tcase_add_test(t, when_it_is_over_nothing_can_be_pressed_and_all_can_read_how_it_ended);
 	tcase_add_test(t, votes_so_far_are_told_and_a_pause_stops_the_clock);
