@@ -1,7 +1,6 @@
 #include "broker/doors.h"
 #include <stdio.h>
 #include <sys/resource.h>
-#include <unistd.h>
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "broker/auth.h"
@@ -19,6 +18,7 @@ struct doors {
 	struct httpd *local, *tcp[LISTENER_MAX];
 	struct httpd *retired[LISTENER_MAX + 1];        /* until grace is over */
 	struct loop_timer grace;
+	struct listener_file socket_file;
 	char *socket_path, *listen;      /* listen: as the rules said when it was tried; "" = nowhere */
 	char address[80], trouble[480];
 	struct loop_timer timer;         /* rules changed, or a port is tried again */
@@ -92,7 +92,7 @@ static enum err open_local(struct doors *d, struct problem *why)
 		problem_set(why, "the admin socket has no place: the path of %s is too long for sockets, and so is $XDG_RUNTIME_DIR", d->broker->state_dir);
 		return e;
 	}
-	e = listener_open_local(path, c->mode == MODE_ENFORCED, &fd, why);
+	e = listener_open_local(path, c->mode == MODE_ENFORCED, &fd, &d->socket_file, why);
 	if (e == OK)
 		e = serve(d, fd, true, &d->local);
 	if (e != OK)
@@ -107,7 +107,7 @@ static enum err open_local(struct doors *d, struct problem *why)
 static void close_local(struct doors *d)
 {
 	if (d->local)
-		(void)unlink(d->socket_path);
+		listener_remove_local(d->socket_path, &d->socket_file);
 	retire(d, &d->local);
 }
 

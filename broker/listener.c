@@ -53,9 +53,10 @@ static bool open_to_group(const char *path)
 	return true;
 }
 
-enum err listener_open_local(const char *path, bool is_for_group, int *fd, struct problem *why)
+enum err listener_open_local(const char *path, bool is_for_group, int *fd, struct listener_file *file, struct problem *why)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct stat made;
 	CLEANUP(close_fdp) int s = new_socket(AF_UNIX);
 
 	if (strlen(path) >= sizeof(at.sun_path)) {
@@ -68,13 +69,22 @@ enum err listener_open_local(const char *path, bool is_for_group, int *fd, struc
 	if (s >= 0)
 		(void)fchmod(s, 0600);          /* Linux: the file has this mode from its first moment */
 	if (s < 0 || bind(s, (const void *)&at, sizeof(at)) != 0 || chmod(path, 0600) != 0 || (is_for_group && !open_to_group(path)) ||
-	    listen(s, BACKLOG) != 0) {
+	    lstat(path, &made) != 0 || listen(s, BACKLOG) != 0) {
 		problem_set(why, "%s: %s", path, strerror(errno));
 		return ERR_IO;
 	}
+	*file = (struct listener_file){ made.st_dev, made.st_ino };
 	*fd = s;
 	s = -1;
 	return OK;
+}
+
+void listener_remove_local(const char *path, const struct listener_file *file)
+{
+	struct stat at;
+
+	if (lstat(path, &at) == 0 && at.st_dev == file->dev && at.st_ino == file->ino)
+		(void)unlink(path);
 }
 
 /* ---- TCP -------------------------------------------------------------------------------------------------------------------------------- */
