@@ -170,6 +170,8 @@
 	                     " WHERE kind <> 'shim'")                                                                             \
 	SQL(VOTE_PUT,        "INSERT INTO approval_vote (approval, voter, verdict, means, origin, reason, is_late, at)"           \
 	                     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT DO UPDATE SET verdict = ?3, means = ?4, origin = ?5, reason = ?6, at = ?8") \
+	SQL(VOTE_IS_SAID,    "SELECT 1 FROM approval_vote WHERE approval = ?1 AND voter = ?2 AND is_late = ?4"                        \
+	                     " AND (verdict = ?3 OR (is_late = 1 AND at > ?5))")                                                  \
 	SQL(VOTERS_FOR,      "SELECT voter FROM approval_vote WHERE approval = ?1 AND verdict = 'approve' AND is_late = 0 ORDER BY at") \
 	SQL(VOTES_OF,        "SELECT voter, verdict, means, origin, reason, is_late, at FROM approval_vote WHERE approval = ?1 ORDER BY at") \
 	/* what people are told */                                                                                              \

@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 
 #define NAMES_MAX_BYTES (16 * 1024)
+#define LATE_EVERY_MS   60000                /* who changes his mind when it is too late is on record once a minute */
 
 /* ---- one vote ---- */
 
@@ -12,6 +13,13 @@ static void note(struct store *s, const struct asked *k, const struct vote *v, b
 	db_run(&s->db, SQL_VOTE_PUT,
 		BIND(text(k->a.id), text(v->voter), text(v->is_approving ? "approve" : "reject"), text(v->means),
 			text(v->origin), text(v->reason), num(is_late), num(s->now.wall_ms)));
+}
+
+/* Said again it is no news: whoever has a link could fill the audit. */
+static bool is_said(struct store *s, const struct asked *k, const struct vote *v, bool is_late)
+{
+	return db_number(&s->db, SQL_VOTE_IS_SAID, 0,
+		BIND(text(k->a.id), text(v->voter), text(v->is_approving ? "approve" : "reject"), num(is_late), num(s->now.wall_ms - LATE_EVERY_MS))) != 0;
 }
 
 static void testify(struct store *s, const struct asked *k, const struct vote *v, enum approval_state state)
@@ -78,8 +86,10 @@ static enum vote_answer come_late(struct store *s, const struct asked *k, const 
 {
 	bool was_decided = k->a.decided_at_ms > 0 && *k->a.decided_by;
 
-	note(s, k, v, true);
-	testify(s, k, v, k->a.state);
+	if (!is_said(s, k, v, true)) {
+		note(s, k, v, true);
+		testify(s, k, v, k->a.state);
+	}
 	return was_decided ? VOTE_SECOND : VOTE_TOO_LATE;
 }
 
@@ -95,6 +105,8 @@ static enum vote_answer vote(struct store *s, const struct vote *v)
 		return VOTE_NOT_ALLOWED;
 	if (k.a.state != APPROVAL_PENDING)
 		return come_late(s, &k, v);
+	if (is_said(s, &k, v, false))
+		return VOTE_COUNTED;
 	note(s, &k, v, false);
 	FAILPOINT(VOTE_NOTED);
 	return v->is_approving ? agree(s, &k, v) : refuse(s, &k, v);

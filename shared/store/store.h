@@ -300,7 +300,7 @@ struct vote {
 	struct approval as_it_is;               /* out: caller releases */
 };
 void store_approval_vote(struct store *s, struct op *op, struct vote *v);
-/* Who voted so far, in order; the last vote of each, and those that came too late. */
+/* Who voted so far, in order; the last vote of each, and those that came too late. Said again it is not written again. */
 struct vote_row { const char *voter, *means, *origin, *reason; bool is_approving, is_late; int64_t at_ms; };     /* borrowed */
 typedef bool vote_row_fn(void *arg, const struct vote_row *v);  /* false: stop */
 MUST_USE enum err store_approval_votes(struct store *s, const char *id, vote_row_fn *fn, void *arg);

@@ -231,6 +231,31 @@ START_TEST(a_refusal_ends_it_and_its_hold)
 }
 END_TEST
 
+/* Whoever has a link could fill the audit. */
+START_TEST(what_is_said_again_is_written_once)
+{
+	const struct ballot late = { .voter = "alice", .is_approving = true }, other = { .voter = "alice" };
+
+	a.ask.quorum = 2;
+	ck_assert_int_eq(asker_hold(&a), HELD_ASKED);
+	ck_assert_int_eq(vote_on(&kit, a.approval, late, NULL), VOTE_COUNTED);
+	int64_t rows = file_number(&kit, "SELECT count(*) FROM audit"), events = file_number(&kit, "SELECT count(*) FROM approval_event");
+	ck_assert_int_eq(vote_on(&kit, a.approval, late, NULL), VOTE_COUNTED);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit"), rows);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM approval_event"), events);
+	ck_assert_int_eq(vote_on(&kit, a.approval, other, NULL), VOTE_DECIDED);
+	rows = file_number(&kit, "SELECT count(*) FROM audit");
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(vote_on(&kit, a.approval, i % 2 ? late : other, NULL), VOTE_SECOND);
+	ck_assert_int_eq(vote_on(&kit, a.approval, (struct ballot){ .voter = "carol" }, NULL), VOTE_SECOND);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit"), rows + 2);
+	hands_move(&kit.hands, 60001);
+	ck_assert_int_eq(vote_on(&kit, a.approval, late, NULL), VOTE_SECOND);
+	ck_assert_int_eq(vote_on(&kit, a.approval, late, NULL), VOTE_SECOND);
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM audit"), rows + 3);
+}
+END_TEST
+
 START_TEST(a_refusal_while_nobody_waited_is_told_to_the_same_call_once)
 {
 	ck_assert_int_eq(asker_hold(&a), HELD_ASKED);
@@ -453,6 +478,7 @@ Suite *suite(void)
 	tcase_add_test(t, an_approval_lets_nothing_else_through);
 	tcase_add_test(t, a_refusal_ends_it_and_its_hold);
 	tcase_add_test(t, a_refusal_while_nobody_waited_is_told_to_the_same_call_once);
+	tcase_add_test(t, what_is_said_again_is_written_once);
 	tcase_add_test(t, a_quorum_counts_persons);
 	tcase_add_test(t, a_vote_about_other_arguments_or_without_a_name_where_one_is_needed_does_not_count);
 	tcase_add_test(t, the_schema_allows_no_other_edge);
