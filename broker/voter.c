@@ -259,9 +259,9 @@ static bool has_standing(const struct config *c, struct voter *v, const struct a
 		return no(v, "the rules ask for %s they know by name, and %s names nobody: a Slack or Feishu button, aegisctl approvals, "
 			"or an API token made with --person can decide", a->quorum > 1 ? "persons" : "a person",
 			strcmp(v->name, "link") == 0 ? "a link" : "this token");
-	if (c && c->approval.approvers.n > 0)
-		return has(&c->approval.approvers, v->name) || no(v, "%s is not among approval.approvers", v->name);
-	return (v->roles & ROLE_APPROVER) != 0 || no(v, "%s has not the role approver", v->name);
+	if (c && c->approval.approvers.n > 0 && !has(&c->approval.approvers, v->name))
+		return no(v, "%s is not among approval.approvers", v->name);
+	return (v->roles & ROLE_APPROVER) != 0 || no(v, "%s has not the role approver", v->name);   /* a token may stand for less than its person */
 }
 
 static bool may_decide_for_oneself(const struct config *c)

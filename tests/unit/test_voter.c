@@ -174,7 +174,7 @@ END_TEST
 
 /* ---- may it decide? ---- */
 
-enum who { ALICE_CLI, ALICE_SLACK, ALICE_TOKEN, BOB_SLACK, CAROL_FEISHU, SERVER_TOKEN, NAMELESS_TOKEN, VIEWER_TOKEN, LINK };
+enum who { ALICE_CLI, ALICE_SLACK, ALICE_TOKEN, BOB_SLACK, CAROL_FEISHU, SERVER_TOKEN, NAMELESS_TOKEN, ALICE_VIEWER_TOKEN, VIEWER_TOKEN, LINK };
 
 static struct voter voter(const struct config *c, enum who who)
 {
@@ -190,6 +190,7 @@ static struct voter voter(const struct config *c, enum who who)
 	case SERVER_TOKEN:   voter_of_server_token(&v); break;
 	case LINK:           voter_of_link("127.0.0.1", &v); break;
 	case ALICE_TOKEN:    t.person = (char *)"alice"; is_known = voter_of_token(c, &t, &v); break;
+	case ALICE_VIEWER_TOKEN: t.person = (char *)"alice"; t.role = (char *)"viewer"; is_known = voter_of_token(c, &t, &v); break;
 	case VIEWER_TOKEN:   t.role = (char *)"viewer"; is_known = voter_of_token(c, &t, &v); break;
 	case NAMELESS_TOKEN: is_known = voter_of_token(c, &t, &v); break;
 	}
@@ -228,6 +229,7 @@ static const struct row decides[] = {
 	{ "approval: { approvers: [bob] }", CAROL_FEISHU, { .quorum = 1 }, false, "carol is not among approval.approvers" },
 	{ "approval: { approvers: [bob] }", SERVER_TOKEN, { .quorum = 1 }, false, "token names nobody" },
 	{ "approval: { approvers: [bob] }", LINK,         { .quorum = 1 }, false, "a link names nobody" },
+	{ "approval: { approvers: [alice] }", ALICE_VIEWER_TOKEN, { .quorum = 1 }, false, "has not the role approver" },
 	/* for oneself */
 	{ "", ALICE_CLI, { .quorum = 1, .uid = 70001 }, true, "" },
 	{ "approval: { self_approve: false }", ALICE_CLI,    { .quorum = 1, .uid = 70001 }, false, "runs as the same user" },
