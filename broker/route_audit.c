@@ -157,7 +157,8 @@ static void give_up(struct request_wait *w)
 static void step(struct loop_timer *t)
 {
 	struct search *s = container_of(t, struct search, timer);
-	const struct audit_filter f = { .limit = STEP_ROWS, .is_newest_first = true, .before_seq = s->before_seq };
+	uint64_t next = 0;               /* one stretch: rows may be long */
+	const struct audit_filter f = { .limit = STEP_ROWS, .is_newest_first = true, .before_seq = s->before_seq, .next = &next };
 	struct store *store = request_store(s->request);
 
 	if (!store) {
@@ -169,7 +170,7 @@ static void step(struct loop_timer *t)
 	if (e != OK) {
 		reply_err(s->request, e);
 		search_free(s);
-	} else if (s->is_done || s->step_n < STEP_ROWS) {
+	} else if (s->is_done || (next == 0 && s->step_n < STEP_ROWS)) {
 		finish(s);
 	} else {
 		loop_timer_set(s->request->broker->loop, &s->timer, 0);
