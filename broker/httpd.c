@@ -103,6 +103,22 @@ static struct line *line_of(struct MHD_Connection *connection)
 	return info ? info->socket_context : NULL;
 }
 
+/* False: too much is in memory already. */
+static bool may_grow_to(struct exchange *x, size_t bytes)
+{
+	struct httpd *h = x->h;
+	size_t big = bytes > HTTPD_SMALL_BODY ? bytes - HTTPD_SMALL_BODY : 0;
+
+	pthread_mutex_lock(&h->lock);
+	bool fits = h->big_bytes - x->big_bytes + big <= HTTPD_BIG_BODIES;
+	if (fits) {
+		h->big_bytes = h->big_bytes - x->big_bytes + big;
+		x->big_bytes = big;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return fits;
+}
+
 static void *begin(void *arg, const char *target, struct MHD_Connection *connection)
 {
 	struct exchange *x = xcalloc(1, sizeof(*x));
@@ -128,6 +144,7 @@ static void end(void *arg, struct MHD_Connection *connection, void **exchange, e
 		return;
 	*exchange = NULL;
 	line_limit(x->line, LIMIT_READ);
+	(void)may_grow_to(x, 0);
 	if (x->response)
 		MHD_destroy_response(x->response);
 	if (!x->is_told)
@@ -233,8 +250,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	case STAGE_READING:
 		if (*n == 0)
 			return hand_over(x);
-		if (!buf_append(&x->inquiry->body, bytes, *n))
-			return MHD_NO;              /* chunked without end: the connection is closed */
+		if (!may_grow_to(x, x->inquiry->body.len + *n) || !buf_append(&x->inquiry->body, bytes, *n))
+			return MHD_NO;              /* too many large ones, or chunked without end: the connection is closed */
 		*n = 0;
 		return MHD_YES;
 	case STAGE_WAITING:

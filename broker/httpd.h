@@ -13,6 +13,8 @@
 #include "net/loop.h"
 
 #define HTTPD_MAX_BODY        (1024 * 1024)
+#define HTTPD_SMALL_BODY      (32 * 1024)   /* each may have so much; what is more comes out of HTTPD_BIG_BODIES */
+#define HTTPD_BIG_BODIES      (32 * 1024 * 1024)    /* of a server: anybody can send bodies, who asks is looked at when they are there */
 #define HTTPD_MAX_CONNECTIONS 1024          /* of a server */
 #define HTTPD_MAX_PER_ADDRESS 256           /* over TCP: connections that are no streams */
 #define HTTPD_MAX_STREAMS     512           /* of a server */

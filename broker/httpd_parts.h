@@ -29,6 +29,7 @@ struct exchange {
 	enum stage stage;
 	bool has_plain_target, is_told;  /* is_told: the handler has it */
 	struct framing framing;
+	size_t big_bytes;                /* of httpd.big_bytes */
 	struct list node;                /* httpd.waiting */
 };
 
@@ -60,6 +61,7 @@ struct httpd {
 	int bell[2];
 	pthread_mutex_t lock;            /* all below, lines, streams, and stage of what waits */
 	struct list waiting, lines, streams;
+	size_t big_bytes;                /* of HTTPD_BIG_BODIES, in use */
 	size_t streams_n, told_n;
 	bool is_closing;
 };
