@@ -203,7 +203,7 @@ describe('several backends', suite, () => {
     const backends = [await startBackend(t, { tools: [tool('publish')] }), await startBackend(t, { tools: [tool('publish')] })];
     backends.forEach(sayProgress);
     const grants = ['a', 'b'].map((name) => `      ${name}: { allowed: true, approval_required: [publish] }\n`).join('');
-    const place = makePlace(t, `backends:\n  a: { url: "${backends[0].url}" }\n  b: { url: "${backends[1].url}" }\nagents:\n  one:\n    hold_max: 10m\n    backends:\n${grants}approval: { heartbeat: 100ms }\n`);
+    const place = makePlace(t, `backends:\n  a: { url: "${backends[0].url}" }\n  b: { url: "${backends[1].url}" }\nagents:\n  one:\n    hold_max: 10m\n    backends:\n${grants}approval: { heartbeat: 100ms }\nbroker: { autostart: false }\n`);
     const shim = await openShim(place);
     const answers = ['a', 'b'].map((name) => shim.call(`${name}__publish`, { says: plain([0, 5]) }, withToken(name)));
     await progress(shim, 'a', 3);
