@@ -201,7 +201,7 @@ static void settle(struct send *s, enum message_result result, const char *said)
 /* Which event this attempt tells, or that there is nothing to deliver. */
 static enum err choose_event(struct send *s, struct store *store, const struct message *m)
 {
-	struct picked p = { .tells_each = s->lane->kind->tells_each };
+	struct picked p = { .tells_each = s->lane->kind->tells_each, .newest = m->told_seq };
 	struct approval_event_filter f = { .after_seq = m->told_seq, .approval = s->id };
 	enum err e = store_approval_events(store, &f, pick_event, &p);
 
@@ -215,16 +215,17 @@ static enum err choose_event(struct send *s, struct store *store, const struct m
 	return OK;
 }
 
+/* The events are read first: what comes in between is shown, and told once more; never held for told and not shown. */
 static enum err choose(struct send *s, struct store *store, const struct message *m)
 {
-	enum err e = store_approval_get(store, s->id, &s->approval);
+	enum err e = choose_event(s, store, m);
 
+	if (e == OK)
+		e = store_approval_get(store, s->id, &s->approval);
 	if (e == ERR_NOT_FOUND) {
 		settle(s, MESSAGE_NOT_WORTH_IT, "the approval is no longer known");
 		return OK;
 	}
-	if (e == OK)
-		e = choose_event(s, store, m);
 	if (e == OK && !s->lane->kind->tells_each && m->told_seq == 0 && !m->is_maybe_out && s->approval.state != APPROVAL_PENDING)
 		settle(s, MESSAGE_NOT_WORTH_IT, "it was over before people there were asked");
 	return e;

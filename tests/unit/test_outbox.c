@@ -12,6 +12,7 @@ struct play {                            /* what a channel was given, and what i
 	struct delivery *open[PLAY_MAX];
 	size_t open_n, delivered, cancelled, closed, opened;
 	enum approval_what what[PLAY_MAX];
+	enum approval_state stands[PLAY_MAX];
 	char message_id[PLAY_MAX][ID_SIZE + 24], ref[PLAY_MAX][32];
 	bool is_maybe_out[PLAY_MAX];
 	bool answers;                    /* at once, with this: */
@@ -58,6 +59,7 @@ static void fake_deliver(struct channel *c, struct delivery *d)
 
 	ck_assert_uint_lt(n, PLAY_MAX);
 	y->what[n] = d->notice.what;
+	y->stands[n] = d->notice.approval->state;
 	y->is_maybe_out[n] = d->notice.is_maybe_out;
 	snprintf(y->message_id[n], sizeof(y->message_id[n]), "%s", d->notice.message_id);
 	snprintf(y->ref[n], sizeof(y->ref[n]), "%s", d->notice.ref);
@@ -121,6 +123,21 @@ static struct rules rules;
 static struct asker a;
 static const char *both[] = { "generic", "slack" }, *only_each[] = { "generic" }, *only_state[] = { "slack" };
 
+/* While a look lasts: what somebody else writes at the n-th time the store reads its clock; 0 = nothing. */
+static struct { int at; bool is_looking; } meanwhile;
+
+static void approve(void)
+{
+	ck_assert_int_eq(vote_on(&kit, a.approval, (struct ballot){ "alice", NULL, true, false, a.job.facts.args_hash[0] }, NULL), VOTE_DECIDED);
+}
+
+static int64_t wall_ms(void *arg)
+{
+	if (meanwhile.is_looking && meanwhile.at > 0 && --meanwhile.at == 0)
+		approve();
+	return hands_wall_ms(arg);
+}
+
 static void broker_begins(void)
 {
 	struct problem why;
@@ -144,7 +161,9 @@ static void setup(void)
 {
 	each = state = (struct play){ .answers = true };
 	ck_assert_int_eq(http_setup(), OK);
-	kit_init(&kit);
+	kit_set(&kit, scratch_new());
+	kit.clock.wall_ms = wall_ms;
+	kit_open(&kit);
 	rules = rules_parse("backends: { b: { url: \"http://127.0.0.1:9100/mcp\" } }\napproval: {give_up: 1h}\n", OK);
 	broker_begins();
 	asker_init(&a, &kit, 1, NULL, 0);
@@ -162,7 +181,9 @@ static void teardown(void)
 static void turns(void)
 {
 	for (int i = 0; i < 12; i++) {
+		meanwhile.is_looking = true;
 		outbox_look(&b);
+		meanwhile.is_looking = false;
 		store_turn_run(kit.store);
 		loop_hurry(b.loop);
 		loop_turn(b.loop);
@@ -182,11 +203,6 @@ static void ask(const char **channels, size_t n)
 	ck_assert_int_eq(asker_hold(&a), HELD_ASKED);
 }
 #define ASK(channels) ask(channels, ARRAY_LEN(channels))
-
-static void approve(void)
-{
-	ck_assert_int_eq(vote_on(&kit, a.approval, (struct ballot){ "alice", NULL, true, false, 1 }, NULL), VOTE_DECIDED);
-}
 
 struct seen_message { enum message_state state; uint32_t attempts, tries; int64_t due_in_ms; char error[200], ref[32]; bool is_maybe_out; };
 
@@ -305,6 +321,26 @@ START_TEST(who_may_have_been_asked_is_told_that_it_is_over)
 	ck_assert(state.is_maybe_out[1]);
 	ck_assert_int_eq(state.what[1], EVENT_DECIDED);
 	ck_assert_int_eq(message("slack").state, MESSAGE_SENT);
+}
+END_TEST
+
+START_TEST(a_decision_at_any_moment_of_a_look_is_shown_to_who_was_asked)
+{
+	for (int at = 1; at <= 12; at++) {
+		a.job.facts.args_hash[0] = (uint8_t)at;
+		state = (struct play){ .answers = true };
+		ASK(only_state);
+		meanwhile.at = at;
+		turns();
+		if (meanwhile.at > 0)
+			approve();
+		meanwhile.at = 0;
+		turns();
+		if (state.delivered > 0)
+			ck_assert_int_eq(state.stands[state.delivered - 1], APPROVAL_APPROVED);
+		else
+			ck_assert_int_eq(message("slack").state, MESSAGE_DROPPED);
+	}
 }
 END_TEST
 
@@ -574,6 +610,7 @@ Suite *suite(void)
 	tcase_add_test(t, who_was_never_asked_is_not_told_that_it_is_over);
 	tcase_add_test(t, who_was_asked_is_told_that_it_is_over_even_by_a_copy_without_a_name);
 	tcase_add_test(t, who_may_have_been_asked_is_told_that_it_is_over);
+	tcase_add_test(t, a_decision_at_any_moment_of_a_look_is_shown_to_who_was_asked);
 	tcase_add_test(t, a_failure_is_tried_again_with_growing_pauses_under_the_same_name);
 	tcase_add_test(t, a_wish_to_be_left_alone_is_never_undercut);
 	tcase_add_test(t, pauses_double_to_five_minutes_and_wishes_count_up_to_an_hour);
