@@ -34,24 +34,6 @@ static bool chore_may_begin(struct chore *c)
 	return false;
 }
 
-/* ---- the dead ---------------------------------------------------------------------------------------------------------------------- */
-static void reap_told(struct op *op)
-{
-	struct chore *c = op->arg;
-
-	if (op->err == OK && op->answer > 0)
-		log_info("housekeeping.reaped", "owners=%d", op->answer);
-	chore_again(c, REAP_MS);
-}
-
-static void reap_due(struct loop_timer *t)
-{
-	struct chore *c = container_of(t, struct chore, timer);
-
-	if (chore_may_begin(c))
-		store_reap(broker_store(c->home->broker), &c->op);
-}
-
 /* ---- approvals whose time is over --------------------------------------------------------------------------------------------------- */
 static void expire_look(struct chore *c, int64_t least_ms)
 {
@@ -82,6 +64,25 @@ static void expire_due(struct loop_timer *t)
 
 	if (chore_may_begin(c))
 		store_approval_expire(broker_store(c->home->broker), &c->op);
+}
+
+/* ---- the dead ---------------------------------------------------------------------------------------------------------------------- */
+static void reap_told(struct op *op)
+{
+	struct chore *c = op->arg;
+
+	if (op->err == OK && op->answer > 0)
+		log_info("housekeeping.reaped", "owners=%d", op->answer);
+	expire_look(&c->home->expire, 0);       /* a ticket that went let the clock of its approval go on; and after sleep timers come late */
+	chore_again(c, REAP_MS);
+}
+
+static void reap_due(struct loop_timer *t)
+{
+	struct chore *c = container_of(t, struct chore, timer);
+
+	if (chore_may_begin(c))
+		store_reap(broker_store(c->home->broker), &c->op);
 }
 
 /* ---- what nobody asks for any more -------------------------------------------------------------------------------------------------- */

@@ -79,7 +79,7 @@ static enum ran ran(const struct call *c)
 {
 	switch (c->outcome.kind) {
 	case OUTCOME_NOT_SENT:  return RAN_NOT;
-	case OUTCOME_STOPPED:   return RAN_ON;
+	case OUTCOME_STOPPED:   return c->stops ? RAN_ON : RAN_UNKNOWN;         /* nobody can go on from there */
 	case OUTCOME_UNKNOWN:   return RAN_UNKNOWN;
 	case OUTCOME_SUCCEEDED: return RAN_OK;
 	case OUTCOME_NONE:

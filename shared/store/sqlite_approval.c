@@ -18,6 +18,14 @@ void asked_expire(struct store *s, const struct asked *k, const char *why)
 		asked_testify(s, k, &t);
 }
 
+void asked_expire_if_overdue(struct store *s, struct asked *k)
+{
+	if (!k->is_there || !asked_is_overdue(k, s->now.tick_ms))
+		return;
+	asked_expire(s, k, "");
+	k->a.state = APPROVAL_EXPIRED;
+}
+
 uint32_t approvals_expire(struct store *s)
 {
 	uint32_t n = 0;
@@ -297,6 +305,9 @@ enum hold_answer approval_hold(struct store *s, struct hold *h)
 	CLEANUP(asked_release)
 	struct asked k = asked_get(s, SQL_APPROVAL_OF_CALL,
 		BIND(text(f->tenant), text(f->agent), num(f->level), text(f->backend), text(f->tool), hash_of(f->args_hash)));
+	asked_expire_if_overdue(s, &k);
+	if (k.is_there && !asked_is_live(&k))
+		asked_release(&k);
 	if (k.is_there && is_same_tool(&k, f) && is_same_decision(&k, f)) {
 		attach(s, h, k.a.id);
 		tell_new_channels(s, h, &k);

@@ -58,4 +58,6 @@ void asked_testify(struct store *s, const struct asked *k, const struct testimon
 
 /* Its time is over: the edge and the row. */
 void asked_expire(struct store *s, const struct asked *k, const char *why);
-uint32_t approvals_expire(struct store *s);       /* all that are overdue; how many */
+/* Behind a backlog that approvals_expire leaves for later: the one an operation is about is never taken for a live one. */
+void asked_expire_if_overdue(struct store *s, struct asked *k);
+uint32_t approvals_expire(struct store *s);       /* the next few hundred that are overdue; how many */

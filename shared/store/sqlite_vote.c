@@ -103,6 +103,7 @@ static enum vote_answer vote(struct store *s, const struct vote *v)
 		return VOTE_NO_SUCH;
 	if (!may_vote(&k, v))
 		return VOTE_NOT_ALLOWED;
+	asked_expire_if_overdue(s, &k);
 	if (k.a.state != APPROVAL_PENDING)
 		return come_late(s, &k, v);
 	if (is_said(s, &k, v, false))
@@ -175,6 +176,7 @@ static enum vote_answer cancel(struct store *s, const struct approval_cancel *c)
 
 	if (!k.is_there)
 		return VOTE_NO_SUCH;
+	asked_expire_if_overdue(s, &k);
 	if (k.a.state != APPROVAL_PENDING || !asked_move(s, &k, &e))
 		return *k.a.decided_by ? VOTE_SECOND : VOTE_TOO_LATE;
 	asked_testify(s, &k, &t);

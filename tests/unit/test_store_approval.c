@@ -374,6 +374,31 @@ START_TEST(an_undecided_one_expires_and_so_does_an_unused_one)
 }
 END_TEST
 
+START_TEST(what_is_overdue_behind_many_others_is_neither_decided_nor_attached_to)
+{
+	struct asker one;
+	char first[ID_SIZE];
+
+	asker_init(&one, &kit, 0, NULL, 0);
+	for (int i = 0; i < 600; i++) {
+		one.job.facts.args_hash[1] = (uint8_t)i;
+		one.job.facts.args_hash[2] = (uint8_t)(1 + i / 256);
+		ck_assert_int_eq(asker_hold(&one), HELD_ASKED);
+	}
+	hands_move(&kit.hands, 1);
+	memset(one.job.facts.args_hash, 0, sizeof(one.job.facts.args_hash));
+	ck_assert_int_eq(asker_hold(&one), HELD_ASKED);
+	memcpy(first, one.approval, sizeof(first));
+	one.job.facts.args_hash[3] = 1;
+	ck_assert_int_eq(asker_hold(&one), HELD_ASKED);
+	hands_move(&kit.hands, TIMEOUT_MS);
+	ck_assert_int_eq(asker_hold(&one), HELD_ASKED);
+	ck_assert_int_eq(approve(first), VOTE_TOO_LATE);
+	ck_assert_int_gt(file_number(&kit, "SELECT count(*) FROM approval WHERE state = 'PENDING'"), 1);
+	job_release(&one.job);
+}
+END_TEST
+
 START_TEST(an_approval_that_a_ticket_carries_does_not_expire)
 {
 	struct queue_terms terms = { .max_pending = 9, .concurrency = 1 };
@@ -483,6 +508,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_vote_about_other_arguments_or_without_a_name_where_one_is_needed_does_not_count);
 	tcase_add_test(t, the_schema_allows_no_other_edge);
 	tcase_add_test(t, an_undecided_one_expires_and_so_does_an_unused_one);
+	tcase_add_test(t, what_is_overdue_behind_many_others_is_neither_decided_nor_attached_to);
 	tcase_add_test(t, an_approval_that_a_ticket_carries_does_not_expire);
 	tcase_add_test(t, a_brake_stops_the_clock);
 	tcase_add_test(t, what_is_long_over_is_forgotten);
