@@ -1,4 +1,6 @@
 #include "broker/idle_exit.h"
+#include <errno.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -15,6 +17,12 @@ static bool note_waiting(void *arg, const struct session_row *row)
 
 	*is_waiting = row->approvals > 0;
 	return !*is_waiting;
+}
+
+/* The state folder was deleted: there is nobody left to serve. */
+static bool is_place_gone(const struct broker *b)
+{
+	return access(b->state_dir, F_OK) != 0 && errno == ENOENT;
 }
 
 /* What the store cannot tell counts as work. */
@@ -41,7 +49,7 @@ static void due(struct loop_timer *timer)
 
 	if (i->broker->is_ending)
 		return;
-	if (idle_ms >= limit_ms && has_work(i->broker)) {
+	if (idle_ms >= limit_ms && !is_place_gone(i->broker) && has_work(i->broker)) {
 		i->since_us = clock_mono_us();
 		idle_ms = 0;
 	}

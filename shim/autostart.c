@@ -264,19 +264,28 @@ static bool is_waiting(const struct shim *s)
 	return false;
 }
 
-static void again(struct loop_timer *timer)
-{
-	struct autostart *a = container_of(timer, struct autostart, again);
-
-	if (is_waiting(a->shim))
-		autostart_look(a);
-}
-
-void autostart_look(struct autostart *a)
+static void look(struct autostart *a)
 {
 	if (may_start(a))
 		start(a);
 	loop_timer_set(a->shim->loop, &a->again, AGAIN_MS);
+}
+
+/* Once in any case: a broker that ended for idleness while this was asked had its lock still. */
+static void again(struct loop_timer *timer)
+{
+	struct autostart *a = container_of(timer, struct autostart, again);
+
+	if (a->looks_again || is_waiting(a->shim)) {
+		a->looks_again = false;
+		look(a);
+	}
+}
+
+void autostart_look(struct autostart *a)
+{
+	a->looks_again = true;
+	look(a);
 }
 
 void autostart_init(struct autostart *a, struct shim *s)

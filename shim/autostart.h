@@ -11,11 +11,11 @@ struct shim;
 
 struct autostart {
 	struct shim *shim;
-	struct loop_timer again;             /* while a call waits for a person: the broker may end meanwhile */
+	struct loop_timer again;             /* the broker may end meanwhile: once after each look, and while a call waits for a person */
 	struct loop_source report;           /* of a start that is under way: its end, or errno */
 	pid_t helper;                        /* of a start that is under way: the first fork; 0 = none */
 	int64_t tried_us;                    /* 0 = never */
-	bool is_refused_said;
+	bool is_refused_said, looks_again;
 };
 
 void autostart_init(struct autostart *a, struct shim *s);

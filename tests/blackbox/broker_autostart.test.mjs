@@ -1,6 +1,6 @@
 // A broker that a shim starts (broker.autostart): when, how clean, and how it ends.
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { approvalPlace } from '../lib/approvals.mjs';
@@ -135,6 +135,18 @@ describe('a broker that a shim has started', { ...suite, skip: noStart }, () => 
     assert.deepEqual(await settled(byHand(place).exited, 'its end'), { code: 0, signal: null });
     assert.match(readFileSync(logOf(place), 'utf8'), / broker\.idle /);
     assert.deepEqual(await place.query("SELECT number FROM session WHERE kind = 'broker'"), []);
+  });
+
+  it('does not outlive its state folder, whatever is open', async (t) => {
+    const { place, person, open } = await autoPlace(t, { mode: 'defer', broker: ', idle_exit: 300ms' });
+    const shim = await open();
+    assert.ok((await shim.call('publish', { n: 1 })).result.isError);
+    const pid = await brokerOf(place);
+    await person.asked();
+    await shim.end();
+    assert.ok(isAlive(pid), 'an approval is open');
+    renameSync(place.state, path.join(place.dir, 'elsewhere'));
+    await until(() => !isAlive(pid), { what: 'its end' });
   });
 
   it('keeps its log within bounds, and to itself', async (t) => {

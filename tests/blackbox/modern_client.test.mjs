@@ -157,6 +157,18 @@ describe('a modern client, a modern backend', suite, () => {
     assert.deepEqual((await told()).at(-1), { what: 'executed', outcome: 'ok' });
   });
 
+  test('a call that stops for input which the rules block has ended for those who approved it: nobody knows how far it came', async (t) => {
+    const rules = { agent: 'server_requests: { elicitation: block }', grant: 'approval_required: ["echo"]', more: 'approval: { mode: hold }' };
+    const { backend, call, place } = await setUp(t, { rules });
+    const person = new Person(place);
+    needsInput(backend, 'echo');
+    const going = call('echo', { a: 1 });
+    await person.decide('approve', (await person.asked()).id);
+    assert.equal((await going).error.data.executed, 'unknown');
+    const told = await place.query('SELECT what, outcome FROM approval_event JOIN approval ON id = approval ORDER BY seq');
+    assert.deepEqual(told.at(-1), { what: 'executed', outcome: 'unknown' });
+  });
+
   test('a retry with other arguments, another tool or a foreign state is a call of its own', async (t) => {
     const { backend, call } = await setUp(t, { rules: { grant: 'rate_limits: { "*": { window: 1h, max_count: 1 } }' } });
     needsInput(backend, 'echo');
