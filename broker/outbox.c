@@ -128,11 +128,12 @@ static void wait_for_next(struct outbox *o)
 static void recovered(struct op *op)
 {
 	struct outbox *o = op->arg;
+	bool is_first = !o->is_recovered;
 
 	o->is_recovered = op->err == OK;
 	if (o->is_recovered && op->answer > 0)
 		log_info("outbox.recovered", "messages=%d", op->answer);
-	if (o->is_recovered && !o->is_stopping)
+	if (o->is_recovered && (is_first || op->answer > 0) && !o->is_stopping)
 		loop_timer_set(o->broker->loop, &o->timer, 0);
 }
 
@@ -145,6 +146,14 @@ static void recover(struct outbox *o)
 	store_messages_recover(broker_store(o->broker), &o->recover);
 }
 
+/* One that nobody sends: a broker that was there beside us died in the middle of it, or the database is a copy of that moment. */
+static bool has_orphans(const struct outbox *o)
+{
+	bool is_sending = false;
+
+	return o->under_way == 0 && store_message_is_sending(broker_store(o->broker), &is_sending) == OK && is_sending;
+}
+
 void outbox_look(struct broker *b)
 {
 	struct outbox *o = b->outbox;
@@ -155,6 +164,8 @@ void outbox_look(struct broker *b)
 		recover(o);
 		return;
 	}
+	if (has_orphans(o))
+		recover(o);
 	list_for_each(s, &o->sends, struct send, node)
 		send_write_again(s);
 	for (size_t i = 0; i < o->n; i++)
@@ -175,7 +186,9 @@ bool outbox_is_busy(const struct broker *b)
 
 	if (!b->outbox || !store)
 		return false;
-	return b->outbox->under_way > 0 || !b->outbox->is_recovered || store_message_next_due(store, &in_ms) != OK || in_ms >= 0;
+	if (b->outbox->under_way > 0 || !b->outbox->is_recovered || store_message_next_due(store, &in_ms) != OK || in_ms >= 0)
+		return true;
+	return has_orphans(b->outbox);
 }
 
 /* ---- tests of channels ------------------------------------------------------------------------------------------------------ */

@@ -121,6 +121,15 @@ enum err store_message_next_due(struct store *s, int64_t *in_ms)
 	return read_end(s);
 }
 
+enum err store_message_is_sending(struct store *s, bool *is_sending)
+{
+	enum err e = read_begin(s);
+	if (e != OK)
+		return e;
+	*is_sending = db_number(&s->db, SQL_MESSAGE_SENDING, 0, NO_BIND) == 1;
+	return read_end(s);
+}
+
 enum err store_message_attempts(struct store *s, const char *approval, const char *channel, message_attempt_fn *fn, void *arg)
 {
 	bool wants_more = true;

@@ -197,6 +197,7 @@
 	SQL(MESSAGES_DUE,    "SELECT " MESSAGE_COLUMNS " FROM message AS m WHERE state = 'DUE' AND due_tick <= ?3 AND"           \
 	                     " (?1 = '' OR approval = ?1) AND (?2 = '' OR channel = ?2) ORDER BY due_tick, approval, channel LIMIT ?4") \
 	SQL(MESSAGE_NEXT,    "SELECT due_tick FROM message WHERE state = 'DUE' ORDER BY due_tick LIMIT 1")                      \
+	SQL(MESSAGE_SENDING, "SELECT 1 FROM message WHERE state = 'SENDING' LIMIT 1")                                           \
 	SQL(MESSAGE_TAKE,    "UPDATE message SET state = 'SENDING', attempts = attempts + 1, tries = tries + 1"                 \
 	                     " WHERE approval = ?1 AND channel = ?2 AND state = 'DUE' RETURNING tries")                         \
 	SQL(MESSAGE_END,     "UPDATE message SET state = ?4, told_seq = max(told_seq, ?5), due_tick = ?6, owed_tick ="          \

@@ -338,6 +338,7 @@ typedef bool message_fn(void *arg, const struct message *m);   /* false: stop */
 struct message_filter { const char *approval, *channel; bool is_due_only, is_open_only; uint32_t limit; };   /* open: neither SENT nor DROPPED */
 MUST_USE enum err store_messages(struct store *s, const struct message_filter *f, message_fn *fn, void *arg);
 MUST_USE enum err store_message_next_due(struct store *s, int64_t *in_ms);                           /* -1: none */
+MUST_USE enum err store_message_is_sending(struct store *s, bool *is_sending);                       /* any is, whoever sends it */
 /* An attempt begins: DUE -> SENDING, with its row. told_seq: the event up to which it is to tell. answer: 1; 0: it was not DUE. FULL. */
 struct message_take { const char *approval, *channel; uint64_t told_seq; uint32_t n; /* out: number of the attempt */ };
 void store_message_take(struct store *s, struct op *op, struct message_take *t);
