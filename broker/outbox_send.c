@@ -36,7 +36,9 @@ static void log_end(const struct send *s)
 {
 	const struct message_end *e = &s->end;
 
-	if (e->result == MESSAGE_OK)
+	if (e->result == MESSAGE_OK && s->is_settled)
+		log_debug("outbox.settled", "approval=%s channel=%s attempt=%u why=%s", s->id, e->channel, s->take.n, e->said);
+	else if (e->result == MESSAGE_OK)
 		log_info("outbox.sent", "approval=%s channel=%s event=%s attempt=%u ms=%lld", s->id, e->channel,
 			approval_what_text(s->delivery.notice.what), s->take.n, (long long)e->took_ms);
 	else if (e->result == MESSAGE_RETRY)
@@ -211,7 +213,7 @@ static enum err choose_event(struct send *s, struct store *store, const struct m
 	s->delivery.notice.what = p.event.what;
 	s->delivery.notice.what_at_ms = p.event.at_ms;
 	if (!p.has_event)
-		settle(s, MESSAGE_OK, "");
+		settle(s, MESSAGE_OK, "not told there: a vote that decides nothing");
 	return OK;
 }
 

@@ -36,28 +36,35 @@ static bool put_time(struct buf *out, const char *key, int64_t wall_ms)
 /* ---- the sentence --------------------------------------------------------------------------------------------------------------- */
 
 /* A name somebody else gave, for a chat whose markup is unknown: nothing in it can be a link, a mention, or a line of its own. */
-static bool put_name(struct buf *out, const char *name)
+static bool put_name(struct buf *out, struct span name)
 {
-	size_t n = 0;
-
-	for (; n < 64 && name[n]; n++) {
-		char c = name[n];
+	for (size_t n = 0; n < 64 && n < name.len; n++) {
+		char c = name.at[n];
 		bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 		if (!buf_append_char(out, is_plain ? c : '?'))
 			return false;
 	}
-	return !name[n] || buf_append_text(out, "...");
+	return name.len <= 64 || buf_append_text(out, "...");
+}
+
+/* Several who agreed stand as "alice, bob". */
+static bool put_names(struct buf *out, const char *names)
+{
+	for (const char *comma; (comma = strstr(names, ", ")) != NULL; names = comma + 2)
+		if (!put_name(out, (struct span){ names, (size_t)(comma - names) }) || !buf_append_text(out, ", "))
+			return false;
+	return put_name(out, span_of(names));
 }
 
 static bool put_what(struct buf *out, const struct approval *a)
 {
-	return put_name(out, a->tool) && buf_append_text(out, " (") && put_name(out, a->backend) && buf_append_text(out, ") for agent ") &&
-	       put_name(out, a->agent);
+	return put_name(out, span_of(a->tool)) && buf_append_text(out, " (") && put_name(out, span_of(a->backend)) &&
+	       buf_append_text(out, ") for agent ") && put_name(out, span_of(a->agent));
 }
 
 static bool put_by(struct buf *out, const struct approval *a)
 {
-	return !a->decided_by[0] || (buf_append_text(out, " by ") && put_name(out, a->decided_by));
+	return !a->decided_by[0] || (buf_append_text(out, " by ") && put_names(out, a->decided_by));
 }
 
 static bool put_asked(struct buf *out, const struct notice *n)

@@ -334,7 +334,7 @@ static const struct config_key generic_keys[] = {
 static const struct config_key notify_keys[] = {
 	{ "command", CONFIG_LIST, AT(notify.command), .form = FORM_TEXT,
 	  .sample = "[/usr/local/bin/page-me]",
-	  .doc = "Program and arguments, no shell; gets each step as JSON on stdin, exits with 0 (75: again)." },
+	  .doc = "Program and arguments, no shell, run in /; gets each step as JSON on stdin, exits with 0 (75: again)." },
 };
 static const struct config_table feishu_table = { KEYS(feishu_keys) };
 static const struct config_table slack_table = { KEYS(slack_keys) };

@@ -78,8 +78,10 @@ START_TEST(a_decision_says_who_how_when_and_why)
 		"\"decided_at\":\"2025-11-21T16:01:40Z\",\"reason\":\"not \\\"today\\\"\\n\""));
 	ck_text("Approval APR-7F3K was refused by alice: publish_post (blog) for agent claude");
 	a.state = APPROVAL_CONSUMED; /* it went on since */
+	a.decided_by = "alice, bob";
 	write_with(NULL, NULL);
 	ck_assert_ptr_nonnull(strstr(out.data, "\"decision\":\"approved\""));
+	ck_text("Approval APR-7F3K was approved by alice, bob: publish_post (blog) for agent claude");
 }
 END_TEST
 
