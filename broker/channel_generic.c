@@ -16,6 +16,7 @@
 #include "broker/payload.h"
 #include "broker/post.h"
 #include "broker/signature.h"
+#include "broker/voter.h"
 #include "data/jsonscan.h"
 #include "data/secret.h"
 #include "data/url.h"
@@ -89,12 +90,20 @@ static void delivered(struct post *p)
 	delivery_end(d, &how);
 }
 
+/* A NULL: of the rules as they stand. */
+static bool has_deciding_links(const struct generic *g, const struct approval *a)
+{
+	const struct config *c = g->channel.broker->config;
+
+	return g->get_decides && !g->chat && c->approval.callback_base_url[0] && !voter_must_be_person(c, a);
+}
+
 /* Only to programs, of approvals whose vote may come from a nameless link. */
 static void write_links(const struct generic *g, const struct notice *n, struct buf *approve, struct buf *reject)
 {
 	const struct links *links = g->channel.broker->links;
 
-	if (!g->get_decides || g->chat || !links || n->what != EVENT_ASKED || n->approval->is_auth_required)
+	if (!links || n->what != EVENT_ASKED || !has_deciding_links(g, n->approval))
 		return;
 	if (!links_write(links, LINK_APPROVE, n->approval, approve) || !links_write(links, LINK_REJECT, n->approval, reject))
 		buf_clear(approve);
@@ -240,7 +249,7 @@ static bool generic_describe(const struct channel *c, struct buf *out)
 	char host[256];
 
 	return buf_printf(out, "POST to %s%s%s", url_host(g->url, host, sizeof(host)) ? host : "a webhook", g->secret[0] ? ", signed" : "",
-		g->chat ? ", as a chat takes it" : g->get_decides ? ", with links that decide" : "");
+		g->chat ? ", as a chat takes it" : has_deciding_links(g, NULL) ? ", with links that decide" : "");
 }
 
 const struct channel_kind channel_generic = {

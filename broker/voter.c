@@ -244,9 +244,11 @@ void voter_of_link(const char *address, struct voter *out)
 
 /* ---- may it decide? ---- */
 
-static bool needs_person(const struct config *c, const struct approval *a)
+bool voter_must_be_person(const struct config *c, const struct approval *a)
 {
-	return a->is_auth_required || a->quorum > 1 || (c && (c->approval.is_auth_required || c->approval.approvers.n > 0));
+	if (a && (a->is_auth_required || a->quorum > 1))
+		return true;
+	return c && (c->approval.is_auth_required || c->approval.approvers.n > 0 || (!a && c->approval.quorum > 1));
 }
 
 static bool has_standing(const struct config *c, struct voter *v, const struct approval *a)
@@ -255,7 +257,7 @@ static bool has_standing(const struct config *c, struct voter *v, const struct a
 		return false;                    /* nobody was recognised: that is why */
 	if (!v->is_person && v->has_uid)
 		return no(v, "the rules name the people who decide, and none of them has uid %u", (unsigned)v->uid);
-	if (!v->is_person && needs_person(c, a))
+	if (!v->is_person && voter_must_be_person(c, a))
 		return no(v, "the rules ask for %s they know by name, and %s names nobody: a Slack or Feishu button, aegisctl approvals, "
 			"or an API token made with --person can decide", a->quorum > 1 ? "persons" : "a person",
 			strcmp(v->name, "link") == 0 ? "a link" : "this token");

@@ -28,6 +28,9 @@ bool voter_of_token(const struct config *c, const struct token *t, struct voter 
 void voter_of_server_token(struct voter *out);                   /* server.api_token: every role, nobody by name */
 void voter_of_link(const char *address, struct voter *out);      /* a bearer link names nobody; its holder may decide where that is enough */
 
+/* Do the rules, or that approval (NULL: any), ask for persons they know by name: approver_auth, approvers, quorum? Then a link decides nothing. */
+bool voter_must_be_person(const struct config *c, const struct approval *a);
+
 /* May this voter decide that approval: role, approvers, approver_auth and quorum, self_approve (also as the agent's owner, agents.A.owner)?
  * False: v->why says why, and what would. The store asks once more what concerns bearers. */
 bool voter_may_decide(const struct config *c, struct voter *v, const struct approval *a);

@@ -104,6 +104,21 @@ describe('an approval by webhook', suite, () => {
     await it.hook.event('approval_executed');
   });
 
+  for (const [what, approval, more] of [['a quorum', 'quorum: 2', ''], ['approvers', 'approvers: [me]', `people: { me: { uid: ${process.getuid()} } }\n`]]) {
+    test(`has no links that decide where ${what} would not let them`, async (t) => {
+      const it = await webhookPlace(t, { approval, more });
+      const shim = await it.open();
+      const answer = shim.call('publish', said);
+      const asked = await it.hook.event('approval_request');
+      assert.equal('approve_url' in asked || 'reject_url' in asked, false);
+      assert.match(asked.approval_url, /\/a\//);
+      const [listed] = JSON.parse((await it.place.ctl(['channel', 'list', '--json'])).stdout);
+      assert.equal(listed.description, 'POST to 127.0.0.1, signed');
+      await it.person.decide('reject', asked.short_id);
+      assertRefused(await answer, CODE.approval, { reason: 'refused' });
+    });
+  }
+
   test('has no links at all where none can be made, and names the command instead', async (t) => {
     const it = await webhookPlace(t, { base: '', secret: '' });
     const shim = await it.open();
