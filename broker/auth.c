@@ -151,7 +151,7 @@ static void note_use(struct store *s, const struct token *t)
 	store_token_used(s, &u->op, &u->used);
 }
 
-static enum auth_answer find_token(struct auth *a, struct request *r, const uint8_t hash[32])
+static enum auth_answer find_token(const struct auth *a, const uint8_t hash[32], struct voter *out)
 {
 	CLEANUP(token_release) struct token t = { 0 };
 	struct store *s = broker_store(a->broker);
@@ -163,40 +163,64 @@ static enum auth_answer find_token(struct auth *a, struct request *r, const uint
 		return AUTH_UNPROVEN;
 	if (e != OK)
 		return AUTH_NO_STORE;
-	if (!voter_of_token(a->broker->config, &t, &r->voter))
+	if (!voter_of_token(a->broker->config, &t, out))
 		return AUTH_NOBODY;
 	note_use(s, &t);
 	return AUTH_OK;
 }
 
-static enum auth_answer check_token(struct auth *a, struct request *r)
+static enum auth_answer check_token(const struct auth *a, const uint8_t hash[32], struct voter *out)
 {
-	const char *secret = bearer(r->http);
-	uint8_t hash[32];
+	struct span ours = { (const char *)a->token_hash, sizeof(a->token_hash) }, theirs = { (const char *)hash, sizeof(a->token_hash) };
 
-	if (!secret)
-		return AUTH_UNPROVEN;
-	token_hash(secret, hash);
-	struct span ours = { (const char *)a->token_hash, sizeof(hash) }, theirs = { (const char *)hash, sizeof(hash) };
-	enum auth_answer answer = AUTH_OK;
-	if (a->has_token && secret_equal(ours, theirs))
-		voter_of_server_token(&r->voter);
-	else
-		answer = find_token(a, r, hash);
-	snprintf(r->voter.origin, sizeof(r->voter.origin), "%s", r->http->address);
-	return answer;
+	if (!a->has_token || !secret_equal(ours, theirs))
+		return find_token(a, hash, out);
+	voter_of_server_token(out);
+	return AUTH_OK;
+}
+
+static enum auth_answer check_user(const struct auth *a, uid_t uid, struct voter *out)
+{
+	const struct broker *b = a->broker;
+
+	return uid == (uid_t)-1 || !voter_of_uid(b->config, b->state_dir, uid, out) ? AUTH_NOBODY : AUTH_OK;
+}
+
+void auth_credential(const struct request *r, struct credential *out)
+{
+	const char *secret = r->http->is_local ? NULL : bearer(r->http);
+
+	*out = (struct credential){ .is_local = r->http->is_local, .uid = r->http->uid };
+	if (secret)
+		token_hash(secret, out->token_hash);
+}
+
+static enum auth_answer check(const struct auth *a, const struct credential *c, struct voter *out)
+{
+	return c->is_local ? check_user(a, c->uid, out) : check_token(a, c->token_hash, out);
+}
+
+bool auth_still_holds(struct auth *a, const struct credential *c, enum role role)
+{
+	struct voter v = { 0 };
+	enum auth_answer answer = check(a, c, &v);
+
+	return answer == AUTH_NO_STORE || (answer == AUTH_OK && (v.roles & role));
 }
 
 enum auth_answer auth_check(struct auth *a, struct request *r)
 {
-	const struct broker *b = a->broker;
+	struct credential c;
 
-	if (!r->http->is_local)
-		return check_token(a, r);
-	if (r->http->uid == (uid_t)-1 || !voter_of_uid(b->config, b->state_dir, r->http->uid, &r->voter))
-		return AUTH_NOBODY;
-	r->voter.means = "api";
-	return AUTH_OK;
+	if (!r->http->is_local && !bearer(r->http))
+		return AUTH_UNPROVEN;
+	auth_credential(r, &c);
+	enum auth_answer answer = check(a, &c, &r->voter);
+	if (r->http->is_local)
+		r->voter.means = "api";
+	else
+		snprintf(r->voter.origin, sizeof(r->voter.origin), "%s", r->http->address);
+	return answer;
 }
 
 /* ---- who could not prove himself ------------------------------------------------------------------------------------------------------- */

@@ -19,5 +19,10 @@ enum auth_answer {
 	AUTH_NO_STORE,                           /* tokens cannot be looked up now */
 };
 MUST_USE enum auth_answer auth_check(struct auth *a, struct request *r);
+/* By what r was let in, for an answer that goes on longer than that may hold; and whether it still does, for that role. While the store
+ * cannot be asked it does. */
+struct credential { bool is_local; uid_t uid; uint8_t token_hash[32]; };
+void auth_credential(const struct request *r, struct credential *out);
+bool auth_still_holds(struct auth *a, const struct credential *c, enum role role);
 /* Answers 401, and says how to get a token; held back (slow.h). Too many held back: 429. The same whatever was asked for and why. */
 void auth_refuse(struct auth *a, struct request *r);

@@ -1,4 +1,7 @@
+#include "base/clock.h"
 #include "base/xalloc.h"
+#include "broker/auth.h"
+#include "broker/doors.h"
 #include "broker/event_text.h"
 #include "broker/handlers.h"
 #include "broker/streams.h"
@@ -10,6 +13,7 @@
 #define PACE_MIN_MS  5                   /* when they are looked at again; doubled while nobody has read */
 #define PACE_MAX_MS  1000
 #define PING_MS      15000
+#define CHECK_US     (5 * 1000 * 1000)   /* between two looks whether those who listen still may */
 #define HELLO        "retry: 2000\n\n"
 #define PING         ": ping\n\n"
 
@@ -17,6 +21,7 @@ struct stream {
 	struct streams *home;
 	struct httpd_stream *http;
 	struct event_cursor at;
+	struct credential credential;
 	bool is_live;                    /* at the shared cursor, told with all others */
 	struct list node;
 };
@@ -28,7 +33,7 @@ struct streams {
 	struct event_cursor at;          /* how far the live ones have come */
 	struct buf text;                 /* of a step */
 	struct loop_timer work, ping;
-	int64_t pace_ms;
+	int64_t pace_ms, checked_us;
 };
 
 /* ---- one step: what comes next after a cursor, as text ------------------------------------------------------------------------ */
@@ -222,6 +227,22 @@ static bool note_last(void *arg, const struct audit_row *row)
 	return false;
 }
 
+/* A token that was revoked ends what it began, too. */
+static void end_those_who_may_not(struct streams *s)
+{
+	int64_t now = clock_mono_us();
+
+	if (now - s->checked_us < CHECK_US)
+		return;
+	s->checked_us = now;
+	list_for_each(one, &s->open, struct stream, node) {
+		if (auth_still_holds(doors_auth(s->broker), &one->credential, ROLE_VIEWER))
+			continue;
+		httpd_stream_close(one->http);
+		closed(one);
+	}
+}
+
 /* The first who listens begins at the end of what there is. */
 static enum err find_end(struct streams *s, struct store *store)
 {
@@ -272,6 +293,7 @@ void route_events(struct request *r)
 		return;
 	struct stream *one = xcalloc(1, sizeof(*one));
 	*one = (struct stream){ .home = s, .at = at, .is_live = is_same(&at, &s->at) };
+	auth_credential(r, &one->credential);
 	one->http = reply_stream(r, "text/event-stream", closed, one);
 	if (!one->http) {
 		free(one);
@@ -302,8 +324,10 @@ enum err streams_open(struct broker *b, struct problem *why)
 
 void streams_look(struct broker *b)
 {
-	if (b->streams->n > 0)
-		work(&b->streams->work);
+	if (b->streams->n == 0)
+		return;
+	end_those_who_may_not(b->streams);
+	work(&b->streams->work);
 }
 
 void streams_stop(struct broker *b)

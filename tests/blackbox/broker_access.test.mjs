@@ -143,6 +143,22 @@ describe('who may ask', suite, () => {
 });
 
 describe('tokens', suite, () => {
+  it('that are revoked end the events they have opened, and no others', async (t) => {
+    const w = await world(t);
+    const listen = async (token) => {
+      const line = await w.api.dial();
+      line.socket.write(`GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+      await until(() => line.got.includes('retry: 2000'), { what: `events; so far ${line.got}` });
+      return line;
+    };
+    const [revoked, kept, owners] = await Promise.all([
+      listen(await makeToken(w.place, 'gone', '--role', 'viewer')), listen(await makeToken(w.place, 'kept', '--role', 'viewer')), listen(w.api.ownToken)]);
+    assert.equal((await w.place.ctl(['token', 'revoke', 'gone'])).code, 0);
+    const hasEnded = (line) => line.isOver || line.got.endsWith('\r\n0\r\n\r\n');       // the last chunk
+    await until(() => hasEnded(revoked), { what: 'the end of the events of a token that was revoked' });
+    assert.ok(!hasEnded(kept) && !hasEnded(owners));
+  });
+
   it('work until they are rotated, revoked or expire; the audit tells of each', async (t) => {
     const w = await world(t);
     const may = async (token) => (await w.api.get('/api/v1/agents', { token })).status;
