@@ -11,12 +11,28 @@ struct idle_exit {
 	int64_t since_us;                        /* something was to be done last */
 };
 
+/* It waits for a person, or has a call at a backend, which may have been approved: how that ends is to be told. */
 static bool note_waiting(void *arg, const struct session_row *row)
 {
 	bool *is_waiting = arg;
 
-	*is_waiting = row->approvals > 0;
+	*is_waiting = row->approvals > 0 || row->flights > 0;
 	return !*is_waiting;
+}
+
+static bool note_live(void *arg, const struct approval *a)
+{
+	(void)a;
+	*(bool *)arg = true;
+	return false;
+}
+
+/* Also one whose clock stands still: people may answer it. */
+static bool has_live_approval(struct store *s)
+{
+	bool is_there = false;
+
+	return store_approval_list(s, &(struct approval_filter){ .agent = "", .is_live_only = true }, note_live, &is_there) != OK || is_there;
 }
 
 /* The state folder was deleted: there is nobody left to serve. */
@@ -36,7 +52,7 @@ static bool has_work(struct broker *b)
 		return true;
 	if (store_approval_next_due(s, &approval_ms) != OK || store_message_next_due(s, &message_ms) != OK)
 		return true;
-	if (approval_ms >= 0 || message_ms >= 0)
+	if (approval_ms >= 0 || message_ms >= 0 || has_live_approval(s))
 		return true;
 	return store_session_list(s, note_waiting, &is_waiting) != OK || is_waiting;
 }

@@ -1,5 +1,6 @@
 /* idle_exit - a broker that a shim has started ends by itself when for broker.idle_exit nothing was to be done: no module is busy, no shim
- * waits for a person, no approval and no message is due, or the state folder is gone. The next approval starts another one. */
+ * waits for a person or a backend, no approval is open and no message due; or when the state folder is gone. The next approval starts
+ * another one. */
 #pragma once
 #include "broker/broker.h"
 

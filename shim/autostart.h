@@ -1,5 +1,5 @@
-/* autostart - in cooperative mode the shim that asks for an approval, or waits for one, starts aegis-broker when none holds the lock of the
- * state folder (broker.autostart): at most once a minute, never from inside a sandbox (base/sandbox.h). What it starts has nothing of ours
+/* autostart - in cooperative mode the shim that asks for an approval, waits for one, or has used one, starts aegis-broker when none holds the
+ * lock of the state folder (broker.autostart): at most once a minute, never from inside a sandbox (base/sandbox.h). What it starts has nothing of ours
  * but a log (state_dir/broker.log): two forks, a session of its own, "/", no descriptor, no lock, default signals, and of the environment
  * HOME, XDG_*, PATH, LANG, and what a desktop notification needs: DBUS_SESSION_BUS_ADDRESS, DISPLAY, WAYLAND_DISPLAY. Neither ends
  * with the other. No call waits for any of this. */
@@ -20,4 +20,4 @@ struct autostart {
 
 void autostart_init(struct autostart *a, struct shim *s);
 void autostart_release(struct autostart *a);
-void autostart_look(struct autostart *a);        /* an approval waits for somebody's word. Costs next to nothing when a broker is there */
+void autostart_look(struct autostart *a);        /* people are to be told something. Costs next to nothing when a broker is there */

@@ -189,6 +189,8 @@ void finish_told(struct call *c)
 		continued_settled(c);
 		state_settled(&c->shim->state);
 	}
+	if (c->flight.is_committed && c->spent.approval[0] && c->shim->ending.phase == ENDING_NOT)
+		autostart_look(&c->shim->autostart);    /* those who approved it are told how it ended */
 	if (c->op.err != OK)
 		log_warn("audit.lost", "id=%s tool=%.64s: %s", c->facts.id, c->facts.tool, err_text(c->op.err));
 }

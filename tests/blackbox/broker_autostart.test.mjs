@@ -51,6 +51,8 @@ const zombiesOf = (parent) => readdirSync('/proc').filter((name) => /^\d+$/.test
   }
 });
 
+const byHand = (place) => new Broker(place, { args: ['--auto-started', ...place.options] });
+
 describe('a broker that a shim has started', { ...suite, skip: noStart }, () => {
   it('has nothing of the shim: no descriptor, no terminal, no folder, no environment; and outlives it', async (t) => {
     const { place, person, open } = await autoPlace(t);
@@ -128,13 +130,45 @@ describe('a broker that a shim has started', { ...suite, skip: noStart }, () => 
     for (const call of calls) assert.ok((await call).error);
   });
 
-  const byHand = (place) => new Broker(place, { args: ['--auto-started', ...place.options] });
-
   it('that finds nothing to do ends after idle_exit', async (t) => {
     const place = makePlace(t, simpleRules('http://127.0.0.1:1/', { more: 'broker: { autostart: true, idle_exit: 200ms }\n' }));
     assert.deepEqual(await settled(byHand(place).exited, 'its end'), { code: 0, signal: null });
     assert.match(readFileSync(logOf(place), 'utf8'), / broker\.idle /);
     assert.deepEqual(await place.query("SELECT number FROM session WHERE kind = 'broker'"), []);
+  });
+
+  it('stays while an approval is open, also one whose clock a brake has stopped', async (t) => {
+    const { place, person, open } = await autoPlace(t, { mode: 'defer', broker: ', idle_exit: 200ms' });
+    const shim = await open();
+    assert.ok((await shim.call('publish', { n: 1 })).result.isError);
+    const pid = await brokerOf(place);
+    const { id } = await person.asked();
+    assert.equal((await place.ctl(['pause'])).code, 0);
+    const longer = makePlace(t, simpleRules('http://127.0.0.1:1/', { more: 'broker: { autostart: true, idle_exit: 1s }\n' }));
+    assert.equal((await settled(byHand(longer).exited, 'the end of one that waits longer')).code, 0);
+    assert.ok(isAlive(pid));
+    assert.equal((await place.ctl(['resume'])).code, 0);
+    await person.decide('reject', id);
+    await until(() => !isAlive(pid), { what: 'its end' });
+    await shim.end();
+  });
+
+  it('is started to tell how an approved call ended, when the one before has gone meanwhile', async (t) => {
+    const { place, person, open, backend } = await autoPlace(t);
+    let answer;
+    backend.onCall.publish = (x) => { answer = () => x.result({ content: [{ type: 'text', text: 'done' }] }); };
+    const first = await place.broker();
+    const shim = await open();
+    const call = shim.call('publish', { n: 1 });
+    await person.decide('approve', (await person.asked()).id);
+    await until(() => answer, { what: 'the call at the backend' });
+    await first.end();
+    answer();
+    assert.ok((await call).result);
+    await brokerOf(place);
+    const told = async () => (await place.query('SELECT state, told_seq = (SELECT max(seq) FROM approval_event) AS all_of_it FROM message'))[0];
+    await until(async () => (await told()).all_of_it === 1, { what: 'the end, told' });
+    await shim.end();
   });
 
   it('does not outlive its state folder, whatever is open', async (t) => {
