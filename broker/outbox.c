@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "broker/outbox_send.h"
+#include "domain/channels.h"
 
 /* ---- channels ------------------------------------------------------------------------------------------------------------ */
 
@@ -55,11 +56,25 @@ struct channel *outbox_channel(const struct outbox *o, const char *name)
 	return lane ? lane->channel : NULL;
 }
 
+static bool is_told(const struct config *c, const char *channel)
+{
+	const char *names[CHANNELS_MAX];
+
+	for (size_t i = 0, n = channels_of(c, names); i < n; i++)
+		if (strcmp(names[i], channel) == 0)
+			return true;
+	return false;
+}
+
 void outbox_channels(const struct outbox *o, outbox_channel_fn *fn, void *arg)
 {
-	for (size_t i = 0; i < o->n; i++)
-		if (o->lanes[i].is_configured && !fn(arg, o->lanes[i].kind->name, o->lanes[i].channel, o->lanes[i].channel ? "" : o->lanes[i].why))
+	for (size_t i = 0; i < o->n; i++) {
+		const struct lane *l = &o->lanes[i];
+		if (!l->is_configured)
+			continue;
+		if (!fn(arg, &(struct outbox_channel){ l->kind->name, l->channel, l->channel ? "" : l->why, is_told(o->broker->config, l->kind->name) }))
 			return;
+	}
 }
 
 /* ---- what is due ------------------------------------------------------------------------------------------------------------ */

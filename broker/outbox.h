@@ -70,8 +70,9 @@ void outbox_stop(struct broker *b);
 void outbox_close(struct broker *b);
 
 struct channel *outbox_channel(const struct outbox *o, const char *name);        /* open ones; NULL: none */
-/* Every configured channel: open, or why not. */
-typedef bool outbox_channel_fn(void *arg, const char *name, const struct channel *c, const char *why_not);
+/* Every configured channel: open, or why not (channel NULL); is_told: not left out of approval.channels. */
+struct outbox_channel { const char *name; const struct channel *channel; const char *why_not; bool is_told; };
+typedef bool outbox_channel_fn(void *arg, const struct outbox_channel *c);       /* false: stop */
 void outbox_channels(const struct outbox *o, outbox_channel_fn *fn, void *arg);
 
 /* Tests the channel of that name; t: step and done are the caller's. False: there is none, why says so; nothing will be told. */

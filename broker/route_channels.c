@@ -11,19 +11,20 @@
 
 /* ---- list -------------------------------------------------------------------------------------------------------------------------- */
 
-static bool put_channel(void *arg, const char *name, const struct channel *c, const char *why_not)
+static bool put_channel(void *arg, const struct outbox_channel *c)
 {
 	CLEANUP(buf_release) struct buf said = { 0 };
 	struct jsonput *p = arg;
 
 	buf_init(&said, MAX_LINE);
+	bool is_described = c->channel && c->channel->kind->describe && c->channel->kind->describe(c->channel, &said);
 	put_open(p, NULL, '{');
-	put_text(p, "name", name);
-	put_text(p, "state", c ? "open" : "broken");
-	if (c && c->kind->describe && c->kind->describe(c, &said))
+	put_text(p, "name", c->name);
+	put_text(p, "state", !c->channel ? "broken" : c->is_told ? "open" : "not told");
+	if (is_described)
 		put_span(p, "description", buf_span(&said));
 	else
-		put_text(p, "description", c ? "" : why_not);
+		put_text(p, "description", c->why_not);
 	put_close(p, '}');
 	return p->ok;
 }
@@ -109,15 +110,15 @@ static void begin(struct request *r, const char *name)
 /* Is it configured, and is it open? */
 struct wanted { const char *name; bool is_there, is_open; char why[400]; };
 
-static bool match(void *arg, const char *name, const struct channel *c, const char *why_not)
+static bool match(void *arg, const struct outbox_channel *c)
 {
 	struct wanted *w = arg;
 
-	if (strcmp(name, w->name) != 0)
+	if (strcmp(c->name, w->name) != 0)
 		return true;
 	w->is_there = true;
-	w->is_open = c != NULL;
-	snprintf(w->why, sizeof(w->why), "%s", why_not ? why_not : "");
+	w->is_open = c->channel != NULL;
+	snprintf(w->why, sizeof(w->why), "%s", c->why_not);
 	return false;
 }
 

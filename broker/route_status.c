@@ -12,17 +12,18 @@
 #define MAX_BODY (1024 * 1024)
 #define MAX_LINE 8192
 
-static bool put_channel(void *arg, const char *name, const struct channel *c, const char *why_not)
+static bool put_channel(void *arg, const struct outbox_channel *c)
 {
 	CLEANUP(buf_release) struct buf about = { 0 };
 	struct jsonput *p = arg;
 
 	buf_init(&about, MAX_LINE);
-	bool is_described = c && c->kind->describe && c->kind->describe(c, &about);
+	bool is_described = c->channel && c->channel->kind->describe && c->channel->kind->describe(c->channel, &about);
 	put_open(p, NULL, '{');
-	put_text(p, "name", name);
-	put_bool(p, "open", c != NULL);
-	put_text(p, "about", is_described && about.len ? about.data : c ? "" : why_not);
+	put_text(p, "name", c->name);
+	put_bool(p, "open", c->channel != NULL);
+	put_bool(p, "told", c->is_told);
+	put_text(p, "about", is_described && about.len ? about.data : c->why_not);
 	put_close(p, '}');
 	return p->ok;
 }

@@ -70,7 +70,7 @@ static void add_row(struct table *t, const char *name, const char *state, const 
 {
 	table_add(t, name);
 	table_add(t, state);
-	table_colour(t, strcmp(state, "open") == 0 ? TERM_GREEN : TERM_RED);
+	table_colour(t, strcmp(state, "open") == 0 ? TERM_GREEN : strcmp(state, "broken") == 0 ? TERM_RED : TERM_DIM);
 	table_addf(t, "%u", b->waiting);
 	table_addf(t, "%u", b->dead);
 	if (b->dead)

@@ -186,7 +186,8 @@ const struct command commands[] = {
 	{ .name = "channel list",
 	  .synopsis = "",
 	  .help = "show where people are told of approvals, and what did not get there",
-	  .details = "WAITING: messages that are due or tried again. DEAD: given up after approval.give_up; make them due again with\n"
+	  .details = "STATE: open; broken, and why; not told: it is left out of approval.channels.\n"
+		     "WAITING: messages that are due or tried again. DEAD: given up after approval.give_up; make them due again with\n"
 		     "aegisctl api POST /api/v1/messages/again. The broker must run.",
 	  .run = cmd_channel_list },
 	{ .name = "channel test",

@@ -276,6 +276,8 @@ static char *joined(struct json_value list)
 
 static void note_open_channel(struct status *s, struct json_value one)
 {
+	if (json_get(one, "told").kind == JSON_FALSE)    /* left out of approval.channels; what still waits there is in the store */
+		return;
 	CLEANUP(free_charp) char *name = text_of(one, "name");
 	struct status_channel *c = channel_of(s, name);
 

@@ -350,6 +350,11 @@ describe('aegisctl channel', suite, () => {
     const it = await webhookPlace(t);
     const listed = await it.place.ctl(['channel', 'list', '--json']);
     assert.deepEqual(JSON.parse(listed.stdout), [{ name: 'generic', state: 'open', description: 'POST to 127.0.0.1, signed, with links that decide', waiting: 0, dead: 0, last_error: '' }]);
+    it.place.writeRules(it.rules.replace('mode: hold', 'mode: hold, channels: [notify], notify: { command: [/bin/true] }'));
+    await it.place.ctl(['config', 'reload']);
+    const { stdout } = await it.place.ctl(['channel', 'list', '--json']);
+    assert.deepEqual(JSON.parse(stdout).map((one) => [one.name, one.state]), [['generic', 'not told'], ['notify', 'open']]);
+    assert.deepEqual(JSON.parse((await it.place.ctl(['status', '--json'])).stdout).channels.map((one) => one.name), ['notify']);
     const other = await it.place.ctl(['channel', 'test', 'slack']);
     assert.equal(other.code, 1, other.stdout + other.stderr);
     assert.match(other.stderr, /no channel of this name is configured/);
