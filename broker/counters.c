@@ -229,7 +229,8 @@ void counters_callback(struct broker *b, const char *path, unsigned status)
 	static const char *const known[] = { "slack", "feishu", "approval" };
 	static const char begin[] = "/callback/";
 
-	if (!b->counters || strncmp(path, begin, sizeof(begin) - 1) != 0)
+	path = strstr(path, begin);              /* behind the path of callback_base_url */
+	if (!b->counters || !path)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		const char *const values[LABELS] = { known[i], callback_result(status) };

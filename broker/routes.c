@@ -98,10 +98,9 @@ static const char *path_below_base(const struct config *c, const char *path)
 	return n > 0 && strncmp(path, base, n) == 0 && path[n] == '/' ? path + n : path;
 }
 
-static struct found find(struct request *r)
+static struct found find_path(struct request *r, const char *path)
 {
 	struct found f = { .is_own = true };
-	const char *path = path_below_base(r->broker->config, r->http->path);
 
 	for (const struct route *row = routes; row->method; row++) {
 		char args[ROUTE_MAX_ARGS][160] = { "" };
@@ -116,6 +115,14 @@ static struct found find(struct request *r)
 		memcpy(r->args, args, sizeof(args));
 	}
 	return f;
+}
+
+/* As it came first: the path of the base may begin as one of ours does. */
+static struct found find(struct request *r)
+{
+	struct found f = find_path(r, r->http->path);
+
+	return f.has_path ? f : find_path(r, path_below_base(r->broker->config, r->http->path));
 }
 
 /* ---- may they? ------------------------------------------------------------------------------------------------------------------------- */

@@ -270,6 +270,22 @@ describe('pages of others', suite, () => {
     assert.equal((await api.post('/api/v1/messages/again', {}, own)).status, 200);
   });
 
+  it('the path of callback_base_url may stand before ours or be taken away, whatever it is', async (t) => {
+    for (const base of ['/x', '/a', '/api', '/callback', '/health']) {
+      const place = makePlace(t, simpleRules(nowhere, {
+        more: `server: { listen: "127.0.0.1:0" }\napproval: { callback_base_url: "https://approve.example.org${base}" }\n`,
+      }));
+      const api = await Api.of(place, await place.broker());
+      for (const before of ['', base]) {
+        if (before !== '/a') assert.equal((await api.get(`${before}/health`, { tcp: true })).status, 200, `${base}, ${before}/health`);     // /a/health is a page's
+        assert.match((await api.get(`${before}/a/none`, { tcp: true })).text, /This link belongs to no approval/, `${base}, ${before}/a/`);
+        assert.equal((await api.get(`${before}/api/v1/agents`, { token: api.ownToken })).status, 200, `${base}, ${before}/api/`);
+        assert.equal((await api.get(`${before}/api/v1/agents`, { tcp: true })).status, 401, `${base}, ${before}/api/`);
+        assert.equal((await api.get(`${before}/callback/slack`, { tcp: true })).status, 200, `${base}, ${before}/callback/`);
+      }
+    }
+  });
+
   it('a form or a script of another site changes nothing, even with a good token', async (t) => {
     const w = await world(t);
     const token = w.api.ownToken;
