@@ -1,5 +1,6 @@
 /* What strangers send to /callback/feishu and /callback/slack, as bytes and, behind a signature that fits, as what is inside; what the platforms
- * answer; and what agents put into a card: it is always the card's own JSON, and fits. The first byte says which of these. */
+ * answer, a WebSocket's frames among it; and what agents put into a card: it is always the card's own JSON, and fits. The first byte says which
+ * of these. */
 #include <assert.h>
 #include <openssl/evp.h>
 #include "base/base64.h"
@@ -7,9 +8,12 @@
 #include "broker/feishu_answer.h"
 #include "broker/feishu_callback.h"
 #include "broker/feishu_crypto.h"
+#include "broker/slack_call.h"
+#include "broker/slack_card.h"
 #include "broker/slack_press.h"
 #include "broker/slack_signature.h"
 #include "broker/urlform.h"
+#include "broker/websocket_frame.h"
 #include "data/jsonscan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
@@ -112,9 +116,64 @@ static void slack_take(struct span body)
 	buf_release(&payload);
 }
 
+static void slack_hear(struct span body)
+{
+	struct json_value answer;
+	char error[64];
+
+	enum slack_outcome outcome = slack_answer_read(body, &answer, error);
+	assert(outcome != SLACK_REFUSED || *error);
+}
+
+/* Who was not shown all of it has no button to approve it with. */
+static void slack_show(struct span text)
+{
+	CLEANUP(free_charp) char *foreign = span_dup(text);
+	struct approval a = { .id = "0123456789abcdef0123456789abcdef", .short_id = "APR-7F3K", .quorum = 1, .agent = foreign, .client = foreign,
+		.tenant = foreign, .backend = foreign, .tool = foreign, .rule = foreign, .args = foreign, .reason = foreign };
+	struct slack_card c = { .approval = &a, .standing = foreign, .host = "box", .page_url = "https://a/b", .message_id = "m", .channel = "C1",
+		.ts = "", .expires_at_ms = 1700000000000, .has_buttons = true };
+	struct json_value root;
+	struct buf card;
+
+	for (int state = APPROVAL_PENDING; state <= APPROVAL_CONSUMED; state++) {
+		a.state = (enum approval_state)state;
+		buf_init(&card, SLACK_MAX_CARD);
+		assert(slack_card_write(&c, &card) && jsonscan_check(buf_span(&card), &root, NULL) == JSONSCAN_OK);
+		assert(!strstr(card.data, "\"action_id\":\"aegis_approve\"") == (state != APPROVAL_PENDING || !slack_card_is_whole(&a)));
+		buf_clear(&card);
+		assert(slack_card_write_end(&c, &card) && jsonscan_check(buf_span(&card), &root, NULL) == JSONSCAN_OK);
+		buf_release(&card);
+	}
+}
+
+/* ---- WebSocket ---- */
+
+static void websocket_hear(struct span bytes)
+{
+	const char *why = "";
+	struct websocket_frame f;
+
+	while (websocket_frame_read(bytes, &f, &why) == WEBSOCKET_WHOLE) {
+		assert(f.size <= bytes.len && f.payload.len < f.size && f.payload.at + f.payload.len == bytes.at + f.size);
+		bytes.at += f.size;
+		bytes.len -= f.size;
+	}
+}
+
+static void websocket_upgrade(struct span bytes)
+{
+	const char *why = "";
+	size_t size = 0;
+
+	if (websocket_answer_read(bytes, "dGhlIHNhbXBsZSBub25jZQ==", &size, &why) == WEBSOCKET_WHOLE)
+		assert(size <= bytes.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-	static void (*const ways[])(struct span) = { feishu_take, feishu_take_inside, feishu_hear, feishu_show, slack_take, slack_take_inside };
+	static void (*const ways[])(struct span) = { feishu_take, feishu_take_inside, feishu_hear, feishu_show, slack_take, slack_take_inside,
+		slack_hear, slack_show, websocket_hear, websocket_upgrade };
 
 	if (n > 0)
 		ways[(size_t)(bytes[0] - '0') % ARRAY_LEN(ways)]((struct span){ (const char *)bytes + 1, n - 1 });
