@@ -123,6 +123,8 @@ static struct json_object *rich_add(struct json_object *rich, const char *type)
 
 void slack_rich_line(struct json_object *rich, const char *label, const char *foreign, size_t most_bytes)
 {
+	if (!label[0] && !foreign[0])
+		return;          /* Slack refuses a line of nothing */
 	struct json_object *elements = rich_add(rich, "rich_text_section");
 
 	if (label[0]) {

@@ -348,7 +348,7 @@ export class Slack {
   /** Resolves with the payload of the acknowledgement; sent again on another connection while there is none. */
   envelope(type, payload) {
     const id = randomBytes(16).toString('hex');
-    const envelope = { envelope_id: id, type, accepts_response_payload: type === 'interactive', payload };
+    const envelope = { envelope_id: id, type, accepts_response_payload: payload.type === 'view_submission', payload };
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error('an envelope was never acknowledged')), HANG_MS);
       this.envelopes.set(id, { envelope, resolve: (value) => (clearTimeout(timer), resolve(value)) });
