@@ -160,6 +160,9 @@
 	                     " a.tenant = me.tenant AND a.agent = me.agent AND a.state = 'CONSUMED'"                             \
 	                     " ORDER BY a.created_tick DESC, a.id DESC LIMIT 1")                                                \
 	SQL(APPROVAL_RAN,    "UPDATE approval SET outcome = ?2, executed_at = ?3 WHERE id = ?1 AND outcome <> ?2")              \
+	SQL(APPROVAL_UNTOLD, "SELECT id FROM approval AS a WHERE state = 'CONSUMED' AND outcome = '' AND decided_at < ?1"        \
+	                     " AND NOT EXISTS (SELECT 1 FROM flight AS f WHERE f.approval = a.id)"                              \
+	                     " AND EXISTS (SELECT 1 FROM message AS m WHERE m.approval = a.id) LIMIT 1")                        \
 	SQL(APPROVAL_DROP,   "DELETE FROM approval WHERE id = ?1")                                                              \
 	SQL(VOTE_DROP,       "DELETE FROM approval_vote WHERE approval = ?1")                                                   \
 	SQL(WAITER_PUT,      "INSERT INTO approval_waiter (approval, call, owner, joined_tick) VALUES (?1,?2,?3,?4)"              \

@@ -6,6 +6,7 @@
 #define DAY_MS         (24 * 3600 * 1000LL)
 #define KEPT_MS        (90 * DAY_MS)         /* approvals with all that hangs on them; revoked tokens */
 #define SEEN_MS        DAY_MS                /* callbacks: their signatures are good for minutes */
+#define UNTOLD_MS      DAY_MS                /* a call that stopped for input may go on for an hour after each of its parts */
 #define STEP_US        20000                 /* half of what a reader or writer may hold up others */
 #define ROWS_AT_ONCE   256
 
@@ -44,6 +45,29 @@ uint32_t approvals_forget(struct store *s, uint32_t most)
 	return n;
 }
 
+/* ---- calls that never ended ---- */
+
+static bool find_untold(struct store *s, int64_t wall_ms, char id[ID_SIZE])
+{
+	CLEANUP(db_end) sqlite3_stmt *q = db_start(&s->db, SQL_APPROVAL_UNTOLD, BIND(num(wall_ms - UNTOLD_MS)));
+	bool is_there = db_row(&s->db, q);
+
+	if (is_there)
+		snprintf(id, ID_SIZE, "%s", column_text(q, 0));
+	return is_there;
+}
+
+/* It stopped for input that nobody gave, or its process was killed between two flights: those who approved it are not left waiting. */
+static uint32_t tell_untold(struct store *s)
+{
+	char id[ID_SIZE];
+	bool is_there = find_untold(s, s->now.wall_ms, id);
+
+	if (is_there)
+		approval_ran(s, id, RAN_UNKNOWN);
+	return is_there;
+}
+
 /* ---- the rest ---- */
 
 /* That newest event of a forgotten approval, once it is not the newest. */
@@ -68,7 +92,7 @@ static void sweep_carry_out(struct store *s, struct op *op, void *request)
 
 	(void)request;
 	do {
-		n = approvals_forget(s, 1) + drop_stray_event(s) + drop_some(s, SQL_SEEN_FORGET, s->now.wall_ms - SEEN_MS) +
+		n = approvals_forget(s, 1) + tell_untold(s) + drop_stray_event(s) + drop_some(s, SQL_SEEN_FORGET, s->now.wall_ms - SEEN_MS) +
 		    drop_some(s, SQL_TOKEN_FORGET, s->now.wall_ms - KEPT_MS);
 		all += n;
 	} while (n > 0 && clock_mono_us() < until_us);
@@ -84,7 +108,7 @@ static bool has_something(struct store *s)
 	if (read_begin(s) != OK)
 		return true;                    /* the turn will say why */
 	store_now(s, &now);
-	bool has = find_old(s, now.wall_ms, id) || db_number(&s->db, SQL_EVENT_STRAY, -1, NO_BIND) >= 0 ||
+	bool has = find_old(s, now.wall_ms, id) || find_untold(s, now.wall_ms, id) || db_number(&s->db, SQL_EVENT_STRAY, -1, NO_BIND) >= 0 ||
 		   db_number(&s->db, SQL_SEEN_OLD, 0, BIND(num(now.wall_ms - SEEN_MS))) == 1 ||
 		   db_number(&s->db, SQL_TOKEN_OLD, 0, BIND(num(now.wall_ms - KEPT_MS))) == 1;
 	return read_end(s) != OK || has;

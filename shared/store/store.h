@@ -366,8 +366,9 @@ MUST_USE enum err store_message_attempts(struct store *s, const char *approval, 
 /* Remembers a callback by itself, where no vote comes of it. answer: 1; 0: it was there before. FULL. */
 struct seen_put { const char *channel, *ref; };
 void store_seen_put(struct store *s, struct op *op, const struct seen_put *p);
-/* Drops what nobody asks for any more, a bounded step: events and callbacks past their use, messages of forgotten approvals, tokens
- * revoked long ago. answer: how many rows went; > 0: there may be more. Done by the broker. */
+/* A bounded step: drops what nobody asks for any more, events and callbacks past their use, messages of forgotten approvals, tokens
+ * revoked long ago; and says of an approved call that did not end within a day, and is not under way, that nobody knows what became of
+ * it. answer: how many rows that were; > 0: there may be more. Done by the broker. */
 void store_sweep(struct store *s, struct op *op);
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------------------------ */

@@ -128,6 +128,26 @@ START_TEST(a_call_that_goes_once_more_or_on_is_over_at_its_last_flight)
 }
 END_TEST
 
+START_TEST(a_call_that_stopped_and_never_went_on_is_told_as_unknown_after_a_day)
+{
+	struct settle stopped = { .call = &a.job.facts, .limits = a.job.claims, .ran = RAN_ON, .left_tick_ms = -1 };
+	struct op op = { .is_kept = true };
+
+	ask(&a);
+	ck_assert_int_eq(approve(a.approval, 0), VOTE_DECIDED);
+	ck_assert_int_eq(asker_commit(&a), COMMITTED);
+	hands_move(&kit.hands, 25 * HOUR);
+	ck_assert_int_eq(sweep(&kit), 0);      /* it is under way */
+	store_settle(kit.store, &op, &stopped);
+	op_finish(kit.store, &op);
+	ck_assert_str_eq(events_of(&kit, a.approval).text, "asked decided");
+	ck_assert_int_eq(sweep(&kit), 1);
+	ck_assert_int_eq(sweep(&kit), 0);
+	ck_assert_str_eq(events_of(&kit, a.approval).text, "asked decided executed");
+	ck_assert_int_eq(file_number(&kit, "SELECT count(*) FROM approval WHERE outcome = 'unknown'"), 1);
+}
+END_TEST
+
 static int64_t outcome_is(const char *outcome)
 {
 	CLEANUP(free_charp) char *sql = xasprintf("SELECT count(*) FROM approval WHERE outcome = '%s' AND executed_at > 0", outcome);
@@ -331,6 +351,7 @@ Suite *suite(void)
 	tcase_add_test(t, each_edge_is_an_event_and_the_end_of_the_call_too);
 	tcase_add_test(t, an_approval_says_what_became_of_its_call);
 	tcase_add_test(t, a_call_that_goes_once_more_or_on_is_over_at_its_last_flight);
+	tcase_add_test(t, a_call_that_stopped_and_never_went_on_is_told_as_unknown_after_a_day);
 	tcase_add_test(t, what_nobody_knows_at_first_is_told_again_when_somebody_does);
 	tcase_add_test(t, the_owner_of_a_call_that_others_gave_up_knows_better);
 	tcase_add_test(t, a_call_without_an_approval_is_no_event);

@@ -11,6 +11,7 @@ CREATE TABLE approval_event (            -- written in the same operation as wha
 CREATE INDEX approval_event_of ON approval_event(approval, seq);
 ALTER TABLE approval ADD COLUMN outcome TEXT NOT NULL DEFAULT '';     -- of the call that used it: '' (open, or none) | ok | failed | unknown | not_run
 ALTER TABLE approval ADD COLUMN executed_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX approval_untold ON approval(decided_at) WHERE state = 'CONSUMED' AND outcome = '';      -- whose call may never end
 CREATE INDEX approval_before ON approval(backend, tool, created_tick);  -- the previous call of that tool
 -- Which used approval a call runs under, '' = none: whoever writes down how it ended writes it there too. Also of one that goes once more,
 -- or goes on, under an approval that an earlier flight used.
