@@ -7,7 +7,6 @@
 #include "domain/pattern.h"
 
 #define MAX_OPEN     10000               /* outcomes whose intent was not met yet; more are dropped, and their calls look open */
-#define MAX_ARGUMENT (64 * 1024)
 #define MAX_TEXT     4096
 
 /* What an outcome row says, kept until its intent comes. */
@@ -210,10 +209,10 @@ void audit_log_put(const struct audit_log *l, struct jsonput *p)
 
 	put_open(p, NULL, '{');
 	put_text(p, "request_id", r->call);
-	put_text(p, "agent_id", r->agent);
-	put_text(p, "backend_id", r->backend);
-	put_text(p, "tool_name", r->tool);
-	put_span(p, "arguments", json_get(l->body, "arguments").text);
+	put_name(p, "agent_id", r->agent);
+	put_name(p, "backend_id", r->backend);
+	put_name(p, "tool_name", r->tool);
+	put_arguments(p, json_get(l->body, "arguments").text);
 	put_results(l, p);
 	put_error(l, p);
 	put_time(p, "created_at", r->at_ms);

@@ -4,8 +4,6 @@
 #include <string.h>
 #include "broker/jsonput.h"
 
-#define NAME_BYTES 512
-
 static bool parse_number(const char **at, uint64_t *out)
 {
 	const char *begin = *at;
@@ -33,12 +31,6 @@ static bool end(struct buf *b, size_t before, struct jsonput *p, bool has_begun)
 		return true;
 	buf_truncate(b, before);
 	return false;
-}
-
-/* A tool's name is the agent's word: no frame may become longer than a stream takes. */
-static void put_name(struct jsonput *p, const char *key, const char *name)
-{
-	put_span(p, key, (struct span){ name, strnlen(name, NAME_BYTES) });
 }
 
 static void put_approval(struct jsonput *p, const struct approval *a)

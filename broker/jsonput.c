@@ -1,4 +1,5 @@
 #include "broker/jsonput.h"
+#include <stdio.h>
 #include "base/clock.h"
 #include "broker/ctl/term.h"
 #include "data/jsonscan.h"
@@ -73,6 +74,24 @@ void put_text(struct jsonput *p, const char *key, const char *text)
 		put_span(p, key, span_of(text));
 	else
 		put_null(p, key);
+}
+
+void put_name(struct jsonput *p, const char *key, const char *name)
+{
+	put_span(p, key, (struct span){ name, strnlen(name, JSONPUT_NAME_MOST) });
+}
+
+void put_arguments(struct jsonput *p, struct span json)
+{
+	char note[64];
+
+	if (json.len <= JSONPUT_ARGUMENTS_MOST && p->b->len <= JSONPUT_LIST_MOST) {
+		put_span(p, "arguments", json);
+		return;
+	}
+	snprintf(note, sizeof(note), "(%zu bytes, left out here)", json.len);
+	put_text(p, "arguments", note);
+	put_bool(p, "arguments_left_out", true);
 }
 
 void put_number(struct jsonput *p, const char *key, int64_t n)

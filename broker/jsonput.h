@@ -4,6 +4,10 @@
 #include "base/buf.h"
 #include "base/id.h"
 
+#define JSONPUT_NAME_MOST      512                 /* bytes */
+#define JSONPUT_ARGUMENTS_MOST (64 * 1024)
+#define JSONPUT_LIST_MOST      (16 * 1024 * 1024)
+
 struct jsonput {
 	struct buf *b;
 	bool ok, has_member;
@@ -16,6 +20,11 @@ void put_open(struct jsonput *p, const char *key, char bracket);                
 void put_close(struct jsonput *p, char bracket);                                     /* '}' or ']' */
 void put_text(struct jsonput *p, const char *key, const char *text);                 /* NULL: null */
 void put_span(struct jsonput *p, const char *key, struct span text);
+/* A name that is an agent's word, such as a tool's: no answer may become too long to be made. */
+void put_name(struct jsonput *p, const char *key, const char *name);
+/* "arguments" of one of many: JSON in a string. Long ones, and those at the end of a long list, are left out: "(70000 bytes, left out here)", and
+ * "arguments_left_out": true. */
+void put_arguments(struct jsonput *p, struct span json);
 void put_number(struct jsonput *p, const char *key, int64_t n);
 void put_bool(struct jsonput *p, const char *key, bool is_true);
 void put_null(struct jsonput *p, const char *key);

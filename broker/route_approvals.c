@@ -14,12 +14,17 @@ static bool is_live(const struct approval *a)
 }
 
 /* arguments: JSON in a string, as the predecessor has it. */
-static void put_asked(struct jsonput *p, const struct approval *a)
+static void put_asked(struct jsonput *p, const struct approval *a, bool is_alone)
 {
+	struct span args = span_of(a->args ? a->args : "");
+
 	put_text(p, "id", a->id);
 	put_text(p, "agent_id", a->agent);
 	put_text(p, "tool_name", a->tool);
-	put_text(p, "arguments", a->args ? a->args : "");
+	if (is_alone)
+		put_span(p, "arguments", args);
+	else
+		put_arguments(p, args);
 	put_time(p, "created_at", a->created_at_ms);
 	put_text(p, "short_id", a->short_id);
 	put_text(p, "backend_id", a->backend);
@@ -63,7 +68,7 @@ static bool list_one(void *arg, const struct approval *a)
 	if (a->state != APPROVAL_PENDING || a->is_overdue)
 		return true;
 	put_open(&l->p, NULL, '{');
-	put_asked(&l->p, a);
+	put_asked(&l->p, a, false);
 	put_standing(&l->p, a, l->wall_ms);
 	put_close(&l->p, '}');
 	return l->p.ok;
@@ -235,7 +240,7 @@ static void answer_one(struct request *r, struct store *s, const struct approval
 
 	buf_init(&b, MAX_BODY);
 	put_open(&p, NULL, '{');
-	put_asked(&p, a);
+	put_asked(&p, a, true);
 	put_hash(&p, "tool_hash", a->tool_hash);
 	put_standing(&p, a, clock_wall_ms());
 	put_decided(&p, a);

@@ -121,6 +121,19 @@ agents: { one: { display_name: one, backends: { good: { allowed: true } } } }\n`
     assert.equal(row.arguments, '{"text":"hello"}');
   });
 
+  it('long arguments are left out of lists, so that no agent makes those unreadable, and whole where one is asked for', async (t) => {
+    const w = await world(t);
+    const text = '"'.repeat(70_000);
+    let last;
+    for (let i = 0; i < 2; i++) last = (await ask(w, { text, i })).approval;
+    const { json, text: body } = await w.api.get('/api/v1/approvals/pending');
+    assert.equal(json.length, 2, body.slice(0, 200));
+    assert.ok(json.every((a) => a.arguments_left_out === true && /^\(\d+ bytes, left out here\)$/.test(a.arguments)), body.slice(0, 500));
+    const whole = await w.api.have(`/api/v1/approvals/${last.id}`);
+    assert.deepEqual(JSON.parse(whole.arguments), { text, i: 1 });
+    assert.ok(!('arguments_left_out' in whole));
+  });
+
   it('a refusal reaches the agent with its reason; who comes second is told who was first', async (t) => {
     const w = await world(t);
     const { call, approval } = await ask(w);

@@ -82,6 +82,20 @@ START_TEST(a_refusal_tells_how_far_it_came)
 }
 END_TEST
 
+START_TEST(what_is_very_long_is_left_out)
+{
+	CLEANUP(buf_release) struct buf body = { 0 };
+
+	buf_init(&body, 1 << 20);
+	ck_assert(buf_append_text(&body, "{\"arguments\":{\"n\":\""));
+	for (int i = 0; i < 70000; i++)
+		ck_assert(buf_append_char(&body, 'x'));
+	ck_assert(buf_append_text(&body, "\"}}"));
+	ck_assert(row("intent", "c1", "allowed", body.data));
+	says("\"arguments\":\"(70008 bytes, left out here)\",\"arguments_left_out\":true");
+}
+END_TEST
+
 START_TEST(what_is_no_call_is_left_out)
 {
 	ck_assert(!row("request", "c", "forwarded", "{}"));
@@ -141,6 +155,7 @@ Suite *suite(void)
 	tcase_add_test(t, intent_and_outcome_become_one_row);
 	tcase_add_test(t, a_call_without_outcome_is_open_and_failures_say_why);
 	tcase_add_test(t, a_refusal_tells_how_far_it_came);
+	tcase_add_test(t, what_is_very_long_is_left_out);
 	tcase_add_test(t, what_is_no_call_is_left_out);
 	tcase_add_test(t, filters_are_joined_by_and);
 	tcase_add_test(t, times_are_read_as_people_and_programs_write_them);
