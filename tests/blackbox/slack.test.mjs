@@ -347,6 +347,25 @@ describe('an incoming webhook', suite, () => {
     await until(() => slack.hooked[3], { what: 'how that was decided' });
   });
 
+  test('a bot that takes its place lets be what it has told', async (t) => {
+    const { slack, open, person, place, broker, rules } = await slackPlace(t, { way: 'hook', mode: 'defer' });
+    const shim = await open();
+    await shim.call('publish', { message: 'hi' });
+    await until(() => slack.hooked[0], { what: 'a message by the webhook' });
+    await person.decide('approve', (await person.asked()).id);
+    await until(async () => (await place.query("SELECT 1 FROM message WHERE ref = 'webhook:decided'"))[0], { what: 'how it was decided', every: 50 });
+    place.writeRules(rules().replace(/slack: \{.*?\}/, `slack: { base_url: "${slack.url}", bot_token: { env: SLACK_BOT }, channel: C1 }`));
+    broker.kill('SIGHUP');
+    await broker.said(/rules\.in_force .*generation=2/);
+    assertSaid(await shim.call('publish', { message: 'hi' }), 'hi');
+    const all = await until(async () => {
+      const rows = await place.query('SELECT told_seq, state, (SELECT max(seq) FROM approval_event) AS newest FROM message');
+      return rows.every((r) => r.told_seq === r.newest || r.state === 'DEAD') && rows;
+    }, { what: 'the end to be told', every: 50 });
+    assert.deepEqual(all.map((r) => r.state), ['SENT']);
+    assert.equal(slack.countOf('chat.update') + slack.countOf('chat.postMessage'), 0);
+  });
+
   test('one that was removed is given up with a sentence', async (t) => {
     const { slack, open, place, person } = await slackPlace(t, { way: 'hook' });
     slack.hookPath = '/services/T1/B1/another';
