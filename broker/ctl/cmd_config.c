@@ -168,6 +168,16 @@ static enum ctl_exit create(const char *path, struct span text)
 	return number ? fail(path, strerror(number)) : CTL_OK;
 }
 
+static enum ctl_exit say_file(const char *path)
+{
+	struct buf b CLEANUP(buf_release);
+
+	buf_init(&b, MAX_OUTPUT_BYTES);
+	struct out o = out_begin(&b, true);
+	out_text(&o, "file", path);
+	return print(&b, out_end(&o));
+}
+
 /* FILE and --config FILE say the same here. */
 static enum ctl_exit init_file(const struct ctl *c, struct span text)
 {
@@ -180,6 +190,8 @@ static enum ctl_exit init_file(const struct ctl *c, struct span text)
 	}
 	enum ctl_exit code = create(path, text);
 	CLEANUP(free_charp) char *shown = term_text(path);
+	if (code == CTL_OK && c->is_json)
+		return say_file(path);
 	if (code == CTL_OK)
 		printf("%s: written; set the url of your backend in it, then: aegisctl config check%s%s\n", shown,
 			given ? " " : "", given ? shown : "");

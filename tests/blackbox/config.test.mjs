@@ -123,6 +123,8 @@ describe('aegisctl config', suite, () => {
     const said = await printed(place, ['init', '--config', file]);
     assert.ok(said.endsWith(`aegisctl config check ${file}\n`), said);
     assert.match(await printed(place, ['check', file]), /: ok, 1 backend, 1 agent\n$/);
+    const other = path.join(place.dir, 'other.yaml');
+    assert.deepEqual(JSON.parse(await printed(place, ['init', other, '--json'])), { file: other });
     assert.ok(!existsSync(path.join(place.home, '.config/aegis/aegis.yaml')));
   });
 
