@@ -175,6 +175,9 @@ const struct config_grant *config_grant(const struct config_agent *a, const char
  * secret or one with NUL is ERR_INVALID, a file others may open ERR_PERMISSION. May block: a {command} has 10 s. */
 MUST_USE enum err config_secret_read(const struct config *c, const struct config_secret *s, char **out, struct problem *why);
 
+/* A file that is not there; whether it may be read, or holds anything, is seen when it is needed. */
+bool config_secret_is_missing(const struct config_secret *s);
+
 /* The effective rules with defaults, as YAML or JSON; secrets are shown as {env: NAME} and the like, plain ones as "(hidden)". */
 MUST_USE bool config_show(const struct config *c, bool as_json, struct buf *b);
 MUST_USE bool config_schema(struct buf *b);               /* JSON Schema, draft-07 */

@@ -1,5 +1,7 @@
 /* config_secret - from where a secret stands to its text (config.h). Nothing of the text is ever said. */
+#include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 #include "base/path.h"
 #include "base/run.h"
 #include "base/xalloc.h"
@@ -138,4 +140,9 @@ enum err config_secret_read(
 	secret_wipe(b.data, b.len);
 	buf_release(&b);
 	return e;
+}
+
+bool config_secret_is_missing(const struct config_secret *s)
+{
+	return s->source == SECRET_FILE && access(s->text, F_OK) != 0 && errno == ENOENT;
 }

@@ -177,6 +177,8 @@ static void load_secret_source(struct loader *l, const struct place *at, struct 
 	if (out->source != SECRET_COMMAND) {
 		if (is_text(l, &here))
 			loader_text(l, &here, secret_sources[i].form, only->text, &out->text);
+		if (out->source == SECRET_FILE && out->text[0] && config_secret_is_missing(out))
+			loader_warn(l, at, "there is no such file yet; what needs it does not work until it is there");
 		return;
 	}
 	load_list(l, &here, &(struct config_key){ .form = FORM_TEXT }, &out->argv);
