@@ -295,6 +295,16 @@ static void check_people(struct loader *l, const struct place *at, const struct 
 		loader_warn(l, &quorum, "so many persons can never agree: %lld may decide (people, approvers)", (long long)n);
 }
 
+/* The predecessor took any length, so that its file still loads. */
+static void check_api_token(struct loader *l, const struct place *at, const struct config *c)
+{
+	const struct config_secret *token = &c->server.api_token;
+	struct place server = place_of(at, "server"), here = place_of(&server, "api_token");
+
+	if (token->source == SECRET_PLAIN && token->text[0] && strlen(token->text) < MIN_TOKEN_BYTES)
+		loader_warn(l, &here, "shorter than %d bytes: it opens every route and can be guessed", MIN_TOKEN_BYTES);
+}
+
 void config_check_root(struct loader *l, const struct place *at, void *object)
 {
 	const struct config *c = object;
@@ -310,4 +320,5 @@ void config_check_root(struct loader *l, const struct place *at, void *object)
 				l, &grants, &a->grants[j], of_users + windows_of(&a->rate_limits));
 	}
 	check_people(l, at, c);
+	check_api_token(l, at, c);
 }

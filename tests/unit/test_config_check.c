@@ -74,6 +74,9 @@ static const struct {
 	  "f:1:60: error: backends.b.headers.X-A.env: A-B is no name of an environment variable\n" },
 	{ "backends: { b: { url: \"https://h/\", headers: { X-A: { command: [] } } } }\n",
 	  "f:1:55: error: backends.b.headers.X-A.command: expected a program and its arguments\n" },
+	{ B "server: { api_token: geheim }\n",
+	  "f:2:22: warning: server.api_token: a secret in plain text: better {env: NAME} or {file: PATH}\n"
+	  "f:2:22: warning: server.api_token: shorter than 16 bytes: it opens every route and can be guessed\n" },
 	{ B "server: { api_token: \"(hidden)\" }\n",
 	  "f:2:22: error: server.api_token: this is the output of `aegisctl config show`, which hides the secret that stood here\n" },
 	{ B "agents: { a: { auth_token: short } }\n",
