@@ -227,7 +227,7 @@ describe('the broker and the store', suite, () => {
   });
 
   it('approvals expire on time where nobody waits for them', async (t) => {
-    const { place, open } = await approvalPlace(t, { mode: 'defer', approval: 'timeout: 1s' });
+    const { place, open } = await approvalPlace(t, { mode: 'defer', approval: 'timeout: 8s' });   // long enough for the shim to be gone before
     const broker = await place.broker();
     const shim = await open();
     assert.ok((await shim.call('publish', { n: 1 })).result.isError);
@@ -247,12 +247,13 @@ describe('the broker and the store', suite, () => {
     const { place, shim } = await idlePlace(t);
     const broker = await place.broker();
     broker.kill('SIGSTOP');
+    // The shim, idle for a second, would copy them itself; and the broker would write if it were dead: it is stopped, before it did.
     await until(async () => {
-      await Promise.all(Array.from({ length: 20 }, () => shim.call('echo')));
-      return framesWaiting(place) > 1200;
-    }, { what: '1,200 pages in the WAL', every: 0 });
-    shim.kill('SIGSTOP');              // it would copy them itself, and the broker would write if it were dead
-    assert.ok(framesWaiting(place) > 1000, 'nobody else has copied them');
+      shim.child.kill('SIGCONT');
+      do await Promise.all(Array.from({ length: 20 }, () => shim.call('echo'))); while (framesWaiting(place) <= 1200);
+      shim.kill('SIGSTOP');
+      return framesWaiting(place) > 1000;
+    }, { what: '1,000 pages in the WAL that nobody has copied', every: 0 });
     broker.child.kill('SIGCONT');
     await until(() => framesWaiting(place) === 0, { what: 'an empty WAL' });
   });

@@ -74,7 +74,7 @@ describe('an approval by webhook', suite, () => {
   });
 
   test('that nobody decides in time, or is taken back, says so', async (t) => {
-    const it = await webhookPlace(t, { approval: 'timeout: 2s' });
+    const it = await webhookPlace(t, { approval: 'timeout: 8s' });
     const shim = await it.open();
     const answer = shim.call('publish', said);
     assertRefused(await answer, CODE.approval, { reason: 'expired' });
@@ -88,7 +88,7 @@ describe('an approval by webhook', suite, () => {
       const taken = await it.hook.event('approval_cancelled');
       assert.equal(taken.reason, 'not now');
     } else {
-      await it.hook.event('approval_expired', (one) => one.id === second.id);   // a busy machine: two seconds were over
+      await it.hook.event('approval_expired', (one) => one.id === second.id);   // a busy machine: its time was over
     }
   });
 

@@ -1,13 +1,35 @@
 // Slack: people decide by the buttons of a message, which then tells what became of it; and nobody else does.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { CODE, assertRefused, assertSaid } from '../lib/check.mjs';
-import { suite } from '../lib/settings.mjs';
+import { callTool, connectSdk1, textOf } from '../lib/sdk1.mjs';
+import { bin, suite } from '../lib/settings.mjs';
 import { assertInert, buttonOf, buttonsOf, saysOf, sign, textsOf } from '../lib/slack.mjs';
 import { slackPlace } from '../lib/slack_place.mjs';
 import { until } from '../lib/until.mjs';
 
 const noButtons = (message) => assert.equal(buttonsOf(message.blocks).length, 0);
+
+describe('the official SDK client before Slack', suite, () => {
+  for (const way of ['callback', 'socket']) {
+    test(`a call of it runs when a person pressed, who is heard by ${way}`, async (t) => {
+      const { backend, slack, place, callback } = await slackPlace(t, { way });
+      if (way === 'socket') await slack.line();
+      const shim = { command: bin('aegis-shim'), args: ['--agent', 'one', ...place.options], env: place.env, stderr: 'ignore' };
+      const client = await connectSdk1(new StdioClientTransport(shim), { capabilities: {}, name: 'my-client' });
+      const answer = callTool(client, 'publish', { message: 'hello' });
+      const message = await slack.message();
+      assert.match(saysOf(message.blocks), /my-client/);
+      assert.equal(backend.arrivals.length, 0);
+      await slack.press(callback, message, 'aegis_approve');
+      assert.equal(textOf(await answer), 'hello');
+      await client.close();
+      await slack.shows(message, 'Approved and done');
+      assert.equal(backend.callsOf('publish').length, 1);
+    });
+  }
+});
 
 describe('a bot in Slack asks, and people press', suite, () => {
   test('approve: the call runs, the message tells who, when and how it ended', async (t) => {
@@ -64,7 +86,7 @@ describe('a bot in Slack asks, and people press', suite, () => {
   });
 
   test('expired, and decided elsewhere: the message says so and can no longer be pressed', async (t) => {
-    const { slack, open, callback, person } = await slackPlace(t, { approval: 'timeout: 3s' });
+    const { slack, open, callback, person } = await slackPlace(t, { approval: 'timeout: 12s' });
     const shim = await open();
     const first = shim.call('publish', { n: 1 });
     const message = await slack.message();
