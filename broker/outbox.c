@@ -39,6 +39,7 @@ static void lane_close(struct lane *lane)
 	if (lane->channel)
 		lane->channel->kind->close(lane->channel);
 	lane->channel = NULL;
+	lane->quiet_until_tick = 0;             /* the next one may have another peer */
 }
 
 static struct lane *lane_of(const struct outbox *o, const char *name)
@@ -117,12 +118,20 @@ static bool start_gathered(struct outbox *o, struct lane *lane, const struct gat
 	return true;
 }
 
+static bool is_quiet(const struct outbox *o, const struct lane *lane)
+{
+	struct now now;
+
+	store_now(broker_store(o->broker), &now);
+	return now.tick_ms < lane->quiet_until_tick;
+}
+
 static bool start_due(struct outbox *o, struct lane *lane)
 {
 	struct message_filter f = { .channel = lane->kind->name, .is_due_only = true, .limit = DUE_MAX };
 	struct gathering g = { .n = 0 };
 
-	if (lane->sends == OUTBOX_LANE_SENDS)
+	if (lane->sends == OUTBOX_LANE_SENDS || is_quiet(o, lane))
 		return true;
 	bool is_fine = store_messages(broker_store(o->broker), &f, gather, &g) == OK && start_gathered(o, lane, &g);
 	for (size_t i = 0; i < g.n; i++)
@@ -135,7 +144,7 @@ static void wait_for_next(struct outbox *o)
 	int64_t in_ms = -1;
 
 	loop_timer_clear(&o->timer);
-	/* What is due already and was not begun waits for the end of another, or for the next look, a second from now. */
+	/* What is due already and was not begun waits for the end of another, of a pause, or for the next look, a second from now. */
 	if (store_message_next_due(broker_store(o->broker), &in_ms) == OK && in_ms > 0)
 		loop_timer_set(o->broker->loop, &o->timer, in_ms);
 }

@@ -90,6 +90,20 @@ static bool is_out_of_patience(const struct send *s)
 	return s->age_ms + s->end.took_ms >= s->outbox->broker->config->approval.give_up_ms && s->attempts + 1 >= OUTBOX_MIN_ATTEMPTS;
 }
 
+/* A peer that asks for a pause means all we send there. */
+static void be_quiet(struct send *s, int64_t retry_after_ms)
+{
+	const struct store *store = broker_store(s->outbox->broker);
+	int64_t ms = retry_after_ms < OUTBOX_QUIET_MS ? retry_after_ms : OUTBOX_QUIET_MS;
+	struct now now;
+
+	if (!store || ms <= 0)
+		return;
+	store_now(store, &now);
+	if (now.tick_ms + ms > s->lane->quiet_until_tick)
+		s->lane->quiet_until_tick = now.tick_ms + ms;
+}
+
 static void judge_end(struct send *s, const struct delivered *how)
 {
 	struct message_end *e = &s->end;
@@ -107,6 +121,7 @@ static void judge_end(struct send *s, const struct delivered *how)
 		return;
 	random_bytes(&dice, sizeof(dice));
 	e->in_ms = send_backoff_ms(s->attempts, dice, how->retry_after_ms);
+	be_quiet(s, how->retry_after_ms);
 	if (is_out_of_patience(s))
 		e->result = MESSAGE_GIVEN_UP;
 }

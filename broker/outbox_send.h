@@ -8,6 +8,7 @@
 #define OUTBOX_LANE_SENDS   4            /* ... of one channel */
 #define OUTBOX_DELIVERY_MS  60000
 #define OUTBOX_SAID_SIZE    300
+#define OUTBOX_QUIET_MS     60000        /* for so long at most does one answer hold up the other messages of its channel */
 #define OUTBOX_MIN_ATTEMPTS 3            /* nothing is dead before, however old it is: the broker may have been away */
 
 struct lane {                            /* a channel's, whether it is open or not */
@@ -16,6 +17,7 @@ struct lane {                            /* a channel's, whether it is open or n
 	bool is_configured;
 	char why[500];                   /* it is not open; a sentence */
 	unsigned sends;                  /* under way */
+	int64_t quiet_until_tick;        /* its peer asked to be left alone: nothing is begun before */
 };
 struct outbox {
 	struct broker *broker;

@@ -155,6 +155,24 @@ START_TEST(a_wish_to_be_left_alone_is_never_undercut)
 }
 END_TEST
 
+START_TEST(who_wishes_to_be_left_alone_is_not_sent_other_messages_either)
+{
+	each.answer = (struct delivered){ .result = MESSAGE_RETRY, .said = "busy", .retry_after_ms = 30 * SECOND };
+	ASK(only_each);
+	turns();
+	each.answer = (struct delivered){ .result = MESSAGE_OK };
+	a.job.facts.args_hash[0] = 2;
+	ASK(both);
+	turns();
+	ck_assert_uint_eq(each.delivered, 1);
+	ck_assert_uint_eq(state.delivered, 1);
+	later(29 * SECOND);
+	ck_assert_uint_eq(each.delivered, 1);
+	later(2 * SECOND);
+	ck_assert_uint_eq(each.delivered, 3);
+}
+END_TEST
+
 START_TEST(pauses_double_to_five_minutes_and_wishes_count_up_to_an_hour)
 {
 	ck_assert_int_eq(send_backoff_ms(0, 0, 0), 800);
@@ -401,6 +419,7 @@ Suite *suite(void)
 	tcase_add_test(t, a_decision_at_any_moment_of_a_look_is_shown_to_who_was_asked);
 	tcase_add_test(t, a_failure_is_tried_again_with_growing_pauses_under_the_same_name);
 	tcase_add_test(t, a_wish_to_be_left_alone_is_never_undercut);
+	tcase_add_test(t, who_wishes_to_be_left_alone_is_not_sent_other_messages_either);
 	tcase_add_test(t, pauses_double_to_five_minutes_and_wishes_count_up_to_an_hour);
 	tcase_add_test(t, after_give_up_it_is_dead_until_an_operator_says_again);
 	tcase_add_test(t, what_a_channel_gives_up_is_dead_at_once);
