@@ -81,7 +81,8 @@ describe('a broker that a shim has started', { ...suite, skip: noStart }, () => 
     assert.notEqual(ppid, shim.pid);
     assert.notEqual(session, stat(shim.pid).session);
     assert.notEqual(session, pid, 'who leads a session can get a terminal');
-    assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^SigBlk:\s+0+$/m);
+    const blocksNone = () => /^SigBlk:\s+0+$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    await until(blocksNone, { what: 'no signal blocked, but in a transaction of its own' });
     await until(() => zombiesOf(shim.pid).length === 0, { what: 'no zombie of the shim' });
     assert.equal(statSync(logOf(place)).mode & 0o777, 0o600);
 
