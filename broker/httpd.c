@@ -480,6 +480,9 @@ void httpd_free(struct httpd *h)
 	loop_timer_clear(&h->timer);
 	wake_all(h);
 	stream_end_all(h);
+	/* MHD_epoll of libmicrohttpd 0.9.75 takes events in lots of 128 and, after a lot that is exactly full, waits for one more without limit
+	 * before it looks at any. When its wake-up for the end is in such a lot (256 clients that hang up in that instant), it sleeps on, and
+	 * the broker ends by its hard end, as if it had been killed. Its poll is no way out: it drops clients that shut down their sending. */
 	MHD_stop_daemon(h->daemon);
 	stream_tell(h);
 	release(h);

@@ -243,8 +243,11 @@ START_TEST(an_address_has_so_many_connections_and_no_more)
 	ck_assert_int_eq(n, 1);
 	tell(open_one, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n", 33);
 	hear_and_drop(open_one, "/first");
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		close(fds[i]);
+		if (i % 32 == 0)
+			turn();                         /* not all in the instant of the end: see httpd_free */
+	}
 }
 END_TEST
 
