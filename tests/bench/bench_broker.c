@@ -228,7 +228,7 @@ static void report(struct bench *b, size_t requests, double fresh_mb, int64_t to
 	must(procinfo_of(b->broker, "aegis-broker", &cost), "its memory");
 	int64_t bytes = cost.share_bytes >= 0 ? cost.share_bytes : cost.resident_bytes;
 	printf("{\"list_p50_ms\":%.3f,\"list_p99_ms\":%.3f,\"one_p50_ms\":%.3f,\"one_p99_ms\":%.3f,\"per_s\":%.0f,\"pss_fresh_mb\":%.1f,"
-	       "\"pss_mb\":%.1f,\"rss_mb\":%.1f,\"list_bytes\":%zu,\"told_bytes\":%llu}\n",
+	       "\"pss_mb\":%.1f,\"rss_mb\":%.1f,\"answer_bytes\":%zu,\"told_bytes\":%llu}\n",
 		at_percent(b->list_ms, b->list_n, 50), at_percent(b->list_ms, b->list_n, 99), at_percent(b->other_ms, b->other_n, 50),
 		at_percent(b->other_ms, b->other_n, 99), (double)requests * 1e6 / (double)took_us, fresh_mb, (double)bytes / 1048576,
 		(double)cost.resident_bytes / 1048576, b->answer.len, (unsigned long long)b->told);
